@@ -1,0 +1,109 @@
+//! The providers: one file each, and [`of`], the only place that knows all of them.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::chat::{BadRequest, ChatRequest};
+use crate::failure::Failure;
+use crate::usage::Usage;
+
+/// The wire dialects that have an adapter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// OpenAI's own service.
+    OpenAI,
+    /// Any server that speaks `/chat/completions`.
+    OpenAICompatible,
+    /// Ollama through its OpenAI layer.
+    Ollama,
+    /// Answers from inside.
+    Echo,
+}
+
+/// The adapter of a kind.
+pub fn of(_kind: Kind) -> &'static dyn Provider {
+    todo!()
+}
+
+/// What the gateway decided about one attempt and the provider's adapter must write into the request.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodeOptions<'a> {
+    /// The name the provider knows the model by.
+    pub upstream_model: &'a str,
+    /// Top-level fields to set: name and JSON text.
+    pub overrides: &'a [(String, String)],
+}
+
+/// A request in the provider's dialect, without its credential.
+#[derive(Clone, Debug)]
+pub struct Encoded {
+    /// Appended to the provider's base URL, with a leading slash.
+    pub path: &'static str,
+    /// The body; `content-type: application/json`.
+    pub body: Bytes,
+    /// The client did not ask for usage in its stream but we did: the stream decoder must take that event out.
+    pub strip_usage: bool,
+    /// Names of parameters that were left out.
+    pub dropped: Vec<String>,
+}
+
+/// What a whole answer says beside its bytes, which go to the client as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WholeAnswer {
+    /// The bytes for the client.
+    pub body: Bytes,
+    /// Tokens, if the provider reported them.
+    pub usage: Option<Usage>,
+    /// The finish reason of the first choice.
+    pub finish_reason: Option<String>,
+}
+
+/// One provider dialect. No IO and no clock.
+pub trait Provider: Send + Sync {
+    /// The base URL where the manifest gives none.
+    fn default_base_url(&self) -> Option<&'static str>;
+
+    /// The header that carries the credential.
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)>;
+
+    /// Writes a chat request.
+    fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest>;
+
+    /// Reads a whole answer (status 2xx).
+    fn decode_whole(&self, body: Bytes) -> Result<WholeAnswer, Failure>;
+
+    /// Reads an answer that is not 2xx.
+    fn decode_failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure;
+
+    /// Reads a stream (status 2xx, `text/event-stream`).
+    fn stream_decoder(&self, strip_usage: bool) -> Box<dyn StreamDecoder>;
+}
+
+/// Bytes of a provider's stream in, bytes of the client's stream out.
+pub trait StreamDecoder: Send {
+    /// Takes what arrived; appends to `out` the bytes that may go to the client now (whole events only, unchanged where
+    /// the dialect is the same; slices of `bytes`, not copies). `Err`: an error event of the provider, or an event above
+    /// the bound; nothing after it is read.
+    fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), Failure>;
+
+    /// The provider closed the stream. `Err(Cut)`: before its end.
+    fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Failure>;
+
+    /// What was seen so far.
+    fn progress(&self) -> &Progress;
+}
+
+/// What a stream has shown so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Content, a tool call or a terminal event was seen: from here on no retry is possible.
+    pub has_content: bool,
+    /// The terminal event was seen; what follows is not needed.
+    pub is_complete: bool,
+    /// Tokens, once reported.
+    pub usage: Option<Usage>,
+    /// Bytes of output text seen, for an estimate.
+    pub output_bytes: u64,
+    /// The first finish reason seen.
+    pub finish_reason: Option<String>,
+}

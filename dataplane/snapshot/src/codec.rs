@@ -1,0 +1,1 @@
+//! Bytes of a snapshot: canonical records and their digest.

@@ -1,0 +1,41 @@
+//! The contract between control plane and data plane: everything a data plane can be told, and nothing of Kubernetes.
+//!
+//! A [`Snapshot`] is plain data in ordered maps. `compile` makes it, the data plane prepares a runtime from it. Equal
+//! intent gives an equal snapshot, equal records and an equal [`Snapshot::version`], whatever order the manifests came in.
+
+pub mod caller;
+pub mod codec;
+pub mod name;
+pub mod price;
+pub mod provider;
+pub mod route;
+pub mod sealed;
+
+use std::collections::BTreeMap;
+
+pub use caller::{Caller, KeyEntry, KeyedDigest};
+pub use name::ObjectName;
+pub use price::Price;
+pub use provider::{CredentialSlot, Model, Provider, ProviderKind, ProviderTimeouts, UnknownPrice, UnsupportedParameters};
+pub use route::{Backend, ModelTable, Retry, Route, Strategy, Target};
+pub use sealed::{Sealed, SealingKey};
+
+/// The newest snapshot format this build writes.
+pub const FORMAT: u32 = 1;
+/// The oldest snapshot format this build reads: N and N-1, and there has been no format 0.
+pub const OLDEST_READABLE_FORMAT: u32 = 1;
+
+/// All that a data plane serves at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// LLM accounts by the name of their `LLMProvider`.
+    pub providers: BTreeMap<ObjectName, Provider>,
+    /// What opens those accounts, sealed for the origin it may be sent to.
+    pub credentials: BTreeMap<CredentialSlot, Sealed>,
+    /// Routes by the name of their `RoutePolicy`.
+    pub routes: BTreeMap<ObjectName, Route>,
+    /// Which name means what, per namespace that a key can live in.
+    pub models: BTreeMap<String, ModelTable>,
+    /// Callers by the name of their `VirtualKey`.
+    pub callers: BTreeMap<ObjectName, Caller>,
+}

@@ -1,0 +1,159 @@
+//! An account at an LLM service, as the data plane needs it: where, how and with which models, but no secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{ObjectName, Price};
+
+/// The wire dialect of a provider. Kinds are added here as their adapters land; `compile` refuses the others by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ProviderKind {
+    /// OpenAI's own service.
+    OpenAI,
+    /// Any server that speaks `/chat/completions` (vLLM, llama.cpp, …).
+    OpenAICompatible,
+    /// Ollama through its OpenAI layer.
+    Ollama,
+    /// Answers from inside the gateway; the quickstart and tests need no account.
+    Echo,
+}
+
+/// One `LLMProvider`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Provider {
+    /// The dialect it speaks.
+    pub kind: ProviderKind,
+    /// Where it is, version path included (`https://api.openai.com/v1`), without a trailing slash; `None` only for Echo.
+    pub base_url: Option<String>,
+    /// Whether [`CredentialSlot::credential`] of this provider must be sent.
+    pub has_credential: bool,
+    /// Headers sent with each call, lower-case names.
+    pub headers: BTreeMap<String, String>,
+    /// Lower-case names of the headers whose values are sealed in [`CredentialSlot::header`].
+    pub secret_headers: BTreeSet<String>,
+    /// Lower-case names of the caller's headers that are passed on.
+    pub forward_headers: BTreeSet<String>,
+    /// How long each part of a call may take.
+    pub timeouts: ProviderTimeouts,
+    /// What happens with parameters the provider cannot take.
+    pub unsupported_parameters: UnsupportedParameters,
+    /// Whether a model without a price may be called.
+    pub unknown_price: UnknownPrice,
+    /// PEM of the certificate authority that signs the provider's certificate; absent: the public ones.
+    pub ca_pem: Option<String>,
+    /// Whether any model name is accepted as `<provider>/<model>`.
+    pub discovers_models: bool,
+    /// Declared models by the name clients ask for.
+    pub models: BTreeMap<String, Model>,
+}
+
+/// Deadlines of one upstream call, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProviderTimeouts {
+    /// Until connected, TLS included.
+    pub connect_ms: u64,
+    /// From the request sent to the first content (whole answers: to the head).
+    pub first_token_ms: u64,
+    /// Between two reads of the answer.
+    pub idle_ms: u64,
+    /// The whole call.
+    pub total_ms: u64,
+}
+
+/// What happens with tuning parameters that a provider cannot take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnsupportedParameters {
+    /// Left out, and named in a response header.
+    Drop,
+    /// Sent as they are.
+    Pass,
+    /// Refused with 400.
+    Reject,
+}
+
+/// Whether a model without a price may be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnknownPrice {
+    /// Called; its cost is reported as unknown.
+    Allow,
+    /// Refused.
+    Deny,
+}
+
+/// One declared model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Model {
+    /// The name the provider knows it by.
+    pub upstream_model: String,
+    /// Tokens that fit, if known.
+    pub context_window_tokens: Option<u64>,
+    /// The longest answer, if known.
+    pub max_output_tokens: Option<u64>,
+    /// What it costs; `None` is unknown.
+    pub price: Option<Price>,
+}
+
+/// Names one sealed value: the provider's credential (`ns/name/credential`) or the value of a secret header
+/// (`ns/name/header:<lower-case name>`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialSlot {
+    /// The provider it belongs to.
+    pub provider: ObjectName,
+    /// `credential` or `header:<name>`.
+    pub slot: String,
+}
+
+impl CredentialSlot {
+    /// The slot of the provider's credential.
+    pub fn credential(provider: ObjectName) -> Self {
+        Self { provider, slot: "credential".to_owned() }
+    }
+
+    /// The slot of a secret header's value.
+    pub fn header(provider: ObjectName, name: &str) -> Self {
+        Self { provider, slot: format!("header:{name}") }
+    }
+}
+
+impl fmt::Display for CredentialSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.slot)
+    }
+}
+
+/// The text is not `namespace/name/slot`.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not namespace/name/slot")]
+pub struct NotACredentialSlot(String);
+
+impl FromStr for CredentialSlot {
+    type Err = NotACredentialSlot;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || NotACredentialSlot(text.to_owned());
+        let (namespace, rest) = text.split_once('/').ok_or_else(wrong)?;
+        let (name, slot) = rest.split_once('/').ok_or_else(wrong)?;
+        if namespace.is_empty() || name.is_empty() || slot.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self { provider: ObjectName::new(namespace, name), slot: slot.to_owned() })
+    }
+}
+
+impl Serialize for CredentialSlot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CredentialSlot {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
