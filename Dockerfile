@@ -1,0 +1,27 @@
+# The image: both binaries of the project on a base without a shell, run by a user that is nobody.
+# `docker build .` compiles; `--build-arg BINARIES=prebuilt` takes binaries already built (target/image/), as CI does.
+ARG BINARIES=build
+
+FROM docker.io/library/rust:1-bookworm AS build
+WORKDIR /src
+COPY . .
+# The caches keep a rebuild after a small change to the crates that changed; they are no part of any layer.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bins --package headgate \
+    && install -D target/release/headgate /out/headgate
+
+FROM scratch AS prebuilt
+COPY target/image/ /out/
+
+FROM ${BINARIES} AS binaries
+
+# The same Debian release as the build stage, so the C library that was linked is the one that is there.
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=binaries /out/headgate /usr/local/bin/headgate
+# By number: Kubernetes' runAsNonRoot cannot check a name.
+USER 65532:65532
+# 8080 serves clients, 9090 probes, metrics and the admin API.
+EXPOSE 8080 9090
+ENTRYPOINT ["/usr/local/bin/headgate"]
+CMD ["serve"]
