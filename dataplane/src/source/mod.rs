@@ -1,0 +1,81 @@
+//! Where snapshots come from. Whatever the source, what crosses the seam is a [`Delivery`]: a whole snapshot, what opens
+//! it, and what was found on the way.
+//!
+//! A delivery is a state, not an event: the channel holds the newest one, a reader that was busy misses nothing that
+//! still counts. A load that must be refused delivers the snapshot before it together with the new findings, so that
+//! "the last good is kept" is a property of what is delivered and not of each reader.
+
+pub mod environment;
+pub mod manifests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use headgate_snapshot::{SealingKey, Snapshot};
+use tokio::sync::watch;
+
+use crate::diagnostic::{self, Report};
+
+/// Looks an environment variable up. An argument, so that tests have an environment of their own.
+pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Tells the person at the terminal something that must not reach a log: a fresh key, once.
+pub type Announce = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What is to be served now.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// All that is served.
+    pub snapshot: Arc<Snapshot>,
+    /// Its content version ([`Snapshot::version`]), computed once.
+    pub version: String,
+    /// What opens its credentials and digests tokens.
+    pub sealing_key: Arc<SealingKey>,
+    /// What was found in the newest load, be it served or refused. Without secrets.
+    pub findings: Vec<Report>,
+    /// Whether the newest load was refused, so that this is the snapshot before it.
+    pub is_kept_from_before: bool,
+}
+
+/// Serving cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// One sentence that says what to do.
+    pub message: String,
+    /// What was found, to be drawn before the message.
+    pub findings: Vec<Report>,
+}
+
+/// A source that has made its first delivery.
+pub struct Source {
+    deliveries: watch::Receiver<Arc<Delivery>>,
+    watching: Option<manifests::Watching>,
+}
+
+impl Source {
+    /// Loads a folder of manifests. The error says why it cannot be served at all; a folder in which only some objects
+    /// are wrong is served without those.
+    pub async fn manifests(folder: manifests::Folder) -> Result<Self, StartError> {
+        let (deliveries, watching) = manifests::start(folder).await?;
+        Ok(Self { deliveries, watching: Some(watching) })
+    }
+
+    /// Serves what the environment offers, to be reached at `listen`. Looks for a local Ollama, 300 ms at most.
+    pub async fn environment(environment: Environment, announce: Announce, listen: SocketAddr) -> Result<Self, StartError> {
+        let delivery = environment::deliver(environment, announce, listen).await?;
+        Ok(Self { deliveries: watch::channel(Arc::new(delivery)).1, watching: None })
+    }
+
+    /// The deliveries: the first is there already, each change follows.
+    pub fn deliveries(&self) -> watch::Receiver<Arc<Delivery>> {
+        self.deliveries.clone()
+    }
+
+    /// Keeps the deliveries current until dropped; returns at once where nothing can change. To be spawned on a tracker.
+    pub async fn keep_current(self) {
+        if let Some(watching) = self.watching {
+            watching.run().await;
+        }
+    }
+}
