@@ -25,7 +25,9 @@ impl Serialize for KeyedDigest {
 impl<'de> Deserialize<'de> for KeyedDigest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        crate::sealed::unhex(&text).map(Self).ok_or_else(|| serde::de::Error::custom("a keyed digest is 64 hex digits"))
+        crate::sealed::unhex(&text)
+            .map(Self)
+            .ok_or_else(|| serde::de::Error::custom("a keyed digest is 64 hex digits"))
     }
 }
 

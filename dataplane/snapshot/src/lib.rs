@@ -6,8 +6,10 @@
 pub mod caller;
 pub mod codec;
 pub mod name;
+pub mod origin;
 pub mod price;
 pub mod provider;
+pub mod record;
 pub mod route;
 pub mod sealed;
 
@@ -15,10 +17,15 @@ use std::collections::BTreeMap;
 
 pub use caller::{Caller, KeyEntry, KeyedDigest};
 pub use name::ObjectName;
+pub use origin::origin_of;
 pub use price::Price;
-pub use provider::{CredentialSlot, Model, Provider, ProviderKind, ProviderTimeouts, UnknownPrice, UnsupportedParameters};
+pub use provider::{
+    CredentialSlot, Model, Provider, ProviderKind, ProviderTimeouts, UnknownPrice, UnsupportedParameters,
+};
+pub use record::{Record, RecordKey};
 pub use route::{Backend, ModelTable, Retry, Route, Strategy, Target};
-pub use sealed::{Sealed, SealingKey};
+pub use sealed::{KeyDigester, OpenError, Sealed, SealingKey};
+use serde::{Deserialize, Serialize};
 
 /// The newest snapshot format this build writes.
 pub const FORMAT: u32 = 1;
@@ -26,7 +33,8 @@ pub const FORMAT: u32 = 1;
 pub const OLDEST_READABLE_FORMAT: u32 = 1;
 
 /// All that a data plane serves at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Snapshot {
     /// LLM accounts by the name of their `LLMProvider`.
     pub providers: BTreeMap<ObjectName, Provider>,

@@ -17,7 +17,10 @@ pub struct ObjectName {
 impl ObjectName {
     /// Joins the two parts; both are DNS labels by the API server's own rule, so neither holds a slash.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -53,6 +56,8 @@ impl Serialize for ObjectName {
 
 impl<'de> Deserialize<'de> for ObjectName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }

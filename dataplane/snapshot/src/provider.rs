@@ -51,6 +51,13 @@ pub struct Provider {
     pub models: BTreeMap<String, Model>,
 }
 
+impl Provider {
+    /// The origin that this provider's credentials are sealed for; `None` for a provider without an address.
+    pub fn origin(&self) -> Option<String> {
+        crate::origin_of(self.base_url.as_deref()?)
+    }
+}
+
 /// Deadlines of one upstream call, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -112,12 +119,18 @@ pub struct CredentialSlot {
 impl CredentialSlot {
     /// The slot of the provider's credential.
     pub fn credential(provider: ObjectName) -> Self {
-        Self { provider, slot: "credential".to_owned() }
+        Self {
+            provider,
+            slot: "credential".to_owned(),
+        }
     }
 
     /// The slot of a secret header's value.
     pub fn header(provider: ObjectName, name: &str) -> Self {
-        Self { provider, slot: format!("header:{name}") }
+        Self {
+            provider,
+            slot: format!("header:{name}"),
+        }
     }
 }
 
@@ -142,7 +155,10 @@ impl FromStr for CredentialSlot {
         if namespace.is_empty() || name.is_empty() || slot.is_empty() {
             return Err(wrong());
         }
-        Ok(Self { provider: ObjectName::new(namespace, name), slot: slot.to_owned() })
+        Ok(Self {
+            provider: ObjectName::new(namespace, name),
+            slot: slot.to_owned(),
+        })
     }
 }
 
@@ -154,6 +170,8 @@ impl Serialize for CredentialSlot {
 
 impl<'de> Deserialize<'de> for CredentialSlot {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
