@@ -85,7 +85,9 @@ impl Default for Retry {
 }
 
 /// Which name means what to the keys of one namespace. Order: `routes_exact`, the longest match of `routes_by_prefix`,
-/// `route_for_any`, `declared`, then `provider/model` (split at the first slash) through `providers`.
+/// `route_for_any`, `declared`, `unavailable`, then `provider/model` (split at the first slash) through `providers` and
+/// `unavailable_providers`. A name that none of them knows is looked for in the tables of `shared`, one after the other:
+/// what the keys' own namespace calls its own, nobody else can capture.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelTable {
@@ -99,4 +101,15 @@ pub struct ModelTable {
     pub declared: BTreeMap<String, Vec<ObjectName>>,
     /// Providers by the name that addresses them.
     pub providers: BTreeMap<String, ObjectName>,
+    /// Declared model names whose providers are all left out, with the reason that callers get (503). The search ends
+    /// here: a name must not lead to another account because its own is broken.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unavailable: BTreeMap<String, String>,
+    /// The same for `provider/model`: names of providers that are left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unavailable_providers: BTreeMap<String, String>,
+    /// The tables of the shared namespaces, in the order in which the installation lists them, each with what it lets
+    /// these keys use. Their own `shared` is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<ModelTable>,
 }
