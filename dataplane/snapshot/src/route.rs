@@ -18,6 +18,8 @@ pub struct Route {
     pub total_timeout_ms: Option<u64>,
     /// How long until the first content, in milliseconds; `None`: the provider's.
     pub first_token_timeout_ms: Option<u64>,
+    /// How long between two reads of the answer, in milliseconds; `None`: the provider's.
+    pub idle_timeout_ms: Option<u64>,
 }
 
 /// How a route chooses among its targets.

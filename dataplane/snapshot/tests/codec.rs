@@ -79,6 +79,7 @@ fn snapshot() -> Snapshot {
         retry: Retry::default(),
         total_timeout_ms: Some(1_000),
         first_token_timeout_ms: None,
+        idle_timeout_ms: None,
     };
     let slots = [
         CredentialSlot::credential(openai.clone()),
