@@ -105,7 +105,7 @@ fn alerts() -> Vec<BudgetAlert> {
     vec![BudgetAlert { percent: 80, webhook: None }]
 }
 
-/// When the count starts anew.
+/// The calendar period after which the count starts anew; Total never does. Exactly one of period and rolling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs)] // calendar words
 pub enum BudgetPeriod {
@@ -234,7 +234,7 @@ pub struct Estimate {
 pub struct BudgetStatus {
     /// The generation of the spec that this status describes; -1: not seen yet.
     #[serde(default = "unseen")]
-    #[schemars(range(min = -1, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = -1, max = schema::WHOLE_MAX))]
     pub observed_generation: i64,
     /// USD spent in this period.
     #[serde(rename = "spentUSD", default, skip_serializing_if = "Option::is_none")]
@@ -247,7 +247,7 @@ pub struct BudgetStatus {
     pub remaining_usd: Option<Money>,
     /// Tokens spent in this period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = 0, max = schema::WHOLE_MAX))]
     pub spent_tokens: Option<u64>,
     /// Percent of the limit that is spent, of the fullest pot.
     #[serde(default, skip_serializing_if = "Option::is_none")]

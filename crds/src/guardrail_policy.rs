@@ -473,7 +473,7 @@ pub enum StreamMode {
 pub struct GuardrailPolicyStatus {
     /// The generation of the spec that this status describes; -1: not seen yet.
     #[serde(default = "unseen")]
-    #[schemars(range(min = -1, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = -1, max = schema::WHOLE_MAX))]
     pub observed_generation: i64,
     /// The input checks in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]

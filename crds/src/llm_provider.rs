@@ -342,7 +342,7 @@ pub struct ModelPrice {
     pub image: Option<Money>,
 }
 
-/// Which undeclared models are accepted.
+/// Any: accept every model name as provider/model, declared or not. Absent: declared models only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Discover {
     /// Any model name as `<provider>/<model>`.
@@ -533,7 +533,7 @@ const fn open_for() -> Duration {
 pub struct LLMProviderStatus {
     /// The generation of the spec that this status describes; -1: not seen yet.
     #[serde(default = "unseen")]
-    #[schemars(range(min = -1, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = -1, max = schema::WHOLE_MAX))]
     pub observed_generation: i64,
     /// Names of the models served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -532,7 +532,7 @@ pub enum RequestConfig {
 pub struct RoutePolicyStatus {
     /// The generation of the spec that this status describes; -1: not seen yet.
     #[serde(default = "unseen")]
-    #[schemars(range(min = -1, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = -1, max = schema::WHOLE_MAX))]
     pub observed_generation: i64,
     /// Where requests go, in order, nested routes resolved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -26,6 +26,8 @@ pub const HEADER_VALUE: &str = "^[!-~]([ -~]*[!-~])?$";
 pub const MOMENT: &str =
     r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][01][0-9]:[0-5][0-9])$";
 
+/// The largest number of any schema: bounds are floats to the API server, and beyond 2^53 it refuses its own rounding.
+pub const WHOLE_MAX: i64 = 9_007_199_254_740_991;
 /// Longest model name, glob and route match.
 pub const MODEL_NAME_LENGTH_MAX: u32 = 256;
 
@@ -138,7 +140,7 @@ pub fn conditions(_: &mut SchemaGenerator) -> Schema {
                 },
                 "observedGeneration": {
                     "description": "The generation of the spec that this was judged by.",
-                    "type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX,
+                    "type": "integer", "format": "int64", "minimum": 0, "maximum": WHOLE_MAX,
                 },
                 "lastTransitionTime": {
                     "description": "When the status last flipped.",

@@ -192,7 +192,7 @@ const fn overlap() -> Duration {
 pub struct VirtualKeyStatus {
     /// The generation of the spec that this status describes; -1: not seen yet.
     #[serde(default = "unseen")]
-    #[schemars(range(min = -1, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = -1, max = schema::WHOLE_MAX))]
     pub observed_generation: i64,
     /// The Secret that holds the token, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,6 +244,6 @@ pub struct KeySpend {
     #[serde(rename = "monthUSD")]
     pub month_usd: Money,
     /// Requests since the start of the month (UTC).
-    #[schemars(range(min = 0, max = 9_223_372_036_854_775_807_i64))]
+    #[schemars(range(min = 0, max = schema::WHOLE_MAX))]
     pub requests: u64,
 }
