@@ -1,6 +1,20 @@
 //! A chat request as it arrived: the bytes, and where in them the few fields stand that the gateway reads.
+//!
+//! Nothing else is interpreted, so a parameter released this morning works this morning. A field that is read may be
+//! spelt only once and only so: were `"model"` and `"Model"` both let through, the gateway would authorise one model and
+//! a provider that ignores case would serve the other.
+
+use std::ops::Range;
 
 use bytes::Bytes;
+
+use crate::json::{self, FieldsError, Kind, Member, Problem, Repeats, SyntaxError};
+
+/// Longest accepted model name, in characters. The longest in use (Bedrock's profile ARNs) stay below half of it.
+pub const MODEL_LENGTH_MAX: usize = 256;
+
+/// Most choices that one request may ask for; `OpenAI`'s own bound.
+pub const CHOICES_MAX: u32 = 128;
 
 /// A parsed `POST /v1/chat/completions` body. Only the top-level fields below are read; all else stays bytes.
 #[derive(Clone, Debug)]
@@ -15,14 +29,222 @@ pub struct ChatRequest {
     pub include_usage: bool,
     /// `max_completion_tokens`, else `max_tokens`.
     pub max_output_tokens: Option<u64>,
+    /// `n`: how many choices are asked for, 1 to [`CHOICES_MAX`].
+    pub choices: u32,
     /// `user`, unescaped.
     pub user: Option<String>,
+    fields: [Option<Member>; NAMES.len()],
+    include_usage_value: Option<Range<usize>>,
 }
+
+/// The top-level fields that the gateway reads, in the order of [`NAMES`].
+#[derive(Clone, Copy)]
+pub(crate) enum Field {
+    Model,
+    Messages,
+    Stream,
+    StreamOptions,
+    MaxTokens,
+    MaxCompletionTokens,
+    N,
+    User,
+    Tools,
+    ToolChoice,
+}
+
+const NAMES: [&str; 10] = [
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "user",
+    "tools",
+    "tool_choice",
+];
 
 impl ChatRequest {
     /// Checks the whole body (UTF-8, JSON grammar, depth) and finds the fields that the gateway reads.
-    pub fn parse(_body: Bytes) -> Result<Self, BadRequest> {
-        todo!()
+    pub fn parse(body: Bytes) -> Result<Self, BadRequest> {
+        let mut fields = [const { None }; NAMES.len()];
+        json::find_fields(&body, &NAMES, Repeats::Refuse, &mut fields).map_err(|error| match error {
+            FieldsError::Syntax(error) => BadRequest::unreadable(error),
+            FieldsError::NotAnObject => {
+                BadRequest::new("invalid_type", None, "the request body must be a JSON object".into())
+            }
+            FieldsError::Repeated(index) => BadRequest::repeated(NAMES[index]),
+        })?;
+        let reader = Reader {
+            body: &body,
+            fields: &fields,
+        };
+        let model = reader.model()?;
+        reader.required_array(Field::Messages)?;
+        let (include_usage, include_usage_value) = reader.stream_options()?;
+        let max_completion_tokens = reader.integer(Field::MaxCompletionTokens)?;
+        let max_tokens = reader.integer(Field::MaxTokens)?;
+        let stream = reader.boolean(Field::Stream)?;
+        let choices = reader.choices()?;
+        let user = reader.user()?;
+        Ok(Self {
+            model,
+            stream,
+            include_usage,
+            max_output_tokens: max_completion_tokens.or(max_tokens),
+            choices,
+            user,
+            fields,
+            include_usage_value,
+            body,
+        })
+    }
+
+    /// `messages`, the JSON array as it was written.
+    pub fn messages(&self) -> &[u8] {
+        self.value(Field::Messages).unwrap_or_default()
+    }
+
+    /// `tools` as it was written.
+    pub fn tools(&self) -> Option<&[u8]> {
+        self.value(Field::Tools)
+    }
+
+    /// `tool_choice` as it was written.
+    pub fn tool_choice(&self) -> Option<&[u8]> {
+        self.value(Field::ToolChoice)
+    }
+
+    pub(crate) fn value(&self, field: Field) -> Option<&[u8]> {
+        self.member(field).map(|member| &self.body[member.value.clone()])
+    }
+
+    pub(crate) fn member(&self, field: Field) -> Option<&Member> {
+        self.fields[field as usize].as_ref()
+    }
+
+    /// Where the value of `stream_options.include_usage` stands in the body.
+    pub(crate) fn include_usage_value(&self) -> Option<Range<usize>> {
+        self.include_usage_value.clone()
+    }
+
+    /// Where the first field of the body may be inserted.
+    pub(crate) fn inside(&self) -> usize {
+        memchr::memchr(b'{', &self.body).expect("parse has seen an object") + 1
+    }
+}
+
+/// Reads the fields one by one; `null` is as good as absent wherever `OpenAI` takes it so.
+struct Reader<'a> {
+    body: &'a [u8],
+    fields: &'a [Option<Member>; NAMES.len()],
+}
+
+impl<'a> Reader<'a> {
+    fn value(&self, field: Field) -> Option<&'a [u8]> {
+        let value = &self.body[self.fields[field as usize].as_ref()?.value.clone()];
+        (json::kind(value) != Kind::Null).then_some(value)
+    }
+
+    fn required(&self, field: Field) -> Result<&'a [u8], BadRequest> {
+        let name = NAMES[field as usize];
+        self.value(field).ok_or_else(|| {
+            BadRequest::new(
+                "missing_field",
+                Some(name),
+                format!("`{name}` is required; add it to the request body"),
+            )
+        })
+    }
+
+    fn model(&self) -> Result<String, BadRequest> {
+        let model = text(self.required(Field::Model)?, "model")?;
+        if model.is_empty() || model.chars().count() > MODEL_LENGTH_MAX {
+            let message = format!("`model` must have 1 to {MODEL_LENGTH_MAX} characters");
+            return Err(BadRequest::new("invalid_value", Some("model"), message));
+        }
+        Ok(model)
+    }
+
+    fn user(&self) -> Result<Option<String>, BadRequest> {
+        self.value(Field::User).map(|value| text(value, "user")).transpose()
+    }
+
+    fn required_array(&self, field: Field) -> Result<(), BadRequest> {
+        match json::kind(self.required(field)?) {
+            Kind::Array => Ok(()),
+            _ => Err(BadRequest::wrong_type(NAMES[field as usize], "an array")),
+        }
+    }
+
+    fn boolean(&self, field: Field) -> Result<bool, BadRequest> {
+        self.value(field)
+            .map_or(Ok(false), |value| boolean(value, NAMES[field as usize]))
+    }
+
+    fn integer(&self, field: Field) -> Result<Option<u64>, BadRequest> {
+        let name = NAMES[field as usize];
+        let Some(value) = self.value(field) else {
+            return Ok(None);
+        };
+        if !value.iter().all(u8::is_ascii_digit) {
+            return Err(BadRequest::wrong_type(name, "a non-negative integer"));
+        }
+        let number = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+        number
+            .map(Some)
+            .ok_or_else(|| BadRequest::new("invalid_value", Some(name), format!("`{name}` is too large")))
+    }
+
+    fn choices(&self) -> Result<u32, BadRequest> {
+        let choices = self.integer(Field::N)?.unwrap_or(1);
+        match u32::try_from(choices) {
+            Ok(choices) if (1..=CHOICES_MAX).contains(&choices) => Ok(choices),
+            _ => {
+                let message = format!("`n` must be between 1 and {CHOICES_MAX}");
+                Err(BadRequest::new("invalid_value", Some("n"), message))
+            }
+        }
+    }
+
+    /// `stream_options.include_usage`, and where its value stands in the body.
+    fn stream_options(&self) -> Result<(bool, Option<Range<usize>>), BadRequest> {
+        const PARAM: &str = "stream_options.include_usage";
+        let Some(options) = self.value(Field::StreamOptions) else {
+            return Ok((false, None));
+        };
+        let mut found = [None];
+        json::find_fields(options, &["include_usage"], Repeats::Refuse, &mut found).map_err(|error| match error {
+            FieldsError::Syntax(error) => BadRequest::unreadable(error),
+            FieldsError::NotAnObject => BadRequest::wrong_type("stream_options", "an object"),
+            FieldsError::Repeated(_) => BadRequest::repeated(PARAM),
+        })?;
+        let [Some(member)] = found else {
+            return Ok((false, None));
+        };
+        let value = &options[member.value.clone()];
+        let include_usage = json::kind(value) != Kind::Null && boolean(value, PARAM)?;
+        let start = self.fields[Field::StreamOptions as usize]
+            .as_ref()
+            .map_or(0, |options| options.value.start);
+        Ok((
+            include_usage,
+            Some(start + member.value.start..start + member.value.end),
+        ))
+    }
+}
+
+fn text(value: &[u8], name: &str) -> Result<String, BadRequest> {
+    json::string_value(value)
+        .map(Into::into)
+        .ok_or_else(|| BadRequest::wrong_type(name, "a string"))
+}
+
+fn boolean(value: &[u8], name: &str) -> Result<bool, BadRequest> {
+    match json::kind(value) {
+        Kind::Bool => Ok(value == b"true"),
+        _ => Err(BadRequest::wrong_type(name, "true or false")),
     }
 }
 
@@ -31,10 +253,49 @@ impl ChatRequest {
 #[error("{message}")]
 pub struct BadRequest {
     /// A stable code: `invalid_json`, `invalid_utf8`, `json_too_deep`, `duplicate_field`, `missing_field`,
-    /// `invalid_type`, `unsupported_parameter`.
+    /// `invalid_type`, `invalid_value`, `unsupported_parameter`.
     pub code: &'static str,
     /// The field at fault, if one is.
     pub param: Option<String>,
     /// One sentence that says what to do.
     pub message: String,
+}
+
+impl BadRequest {
+    fn new(code: &'static str, param: Option<&str>, message: String) -> Self {
+        Self {
+            code,
+            param: param.map(Into::into),
+            message,
+        }
+    }
+
+    fn unreadable(error: SyntaxError) -> Self {
+        match error.problem {
+            Problem::InvalidUtf8 => Self::new(
+                "invalid_utf8",
+                None,
+                format!("the request body must be UTF-8 text: {error}"),
+            ),
+            Problem::TooDeep => Self::new(
+                "json_too_deep",
+                None,
+                format!("the request body is {error}; flatten it"),
+            ),
+            Problem::Syntax(_) => Self::new(
+                "invalid_json",
+                None,
+                format!("the request body must be valid JSON: {error}"),
+            ),
+        }
+    }
+
+    pub(crate) fn repeated(name: &str) -> Self {
+        let message = format!("`{name}` must be given once and spelt exactly so; remove the other spellings of it");
+        Self::new("duplicate_field", Some(name), message)
+    }
+
+    fn wrong_type(name: &str, wanted: &str) -> Self {
+        Self::new("invalid_type", Some(name), format!("`{name}` must be {wanted}"))
+    }
 }

@@ -7,6 +7,7 @@ pub mod estimate;
 pub mod failure;
 pub mod json;
 pub mod provider;
+pub mod scrub;
 pub mod splice;
 pub mod sse;
 pub mod usage;

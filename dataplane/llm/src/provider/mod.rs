@@ -1,11 +1,22 @@
 //! The providers: one file each, and [`of`], the only place that knows all of them.
+//!
+//! Those that speak `OpenAI`'s chat dialect share one adapter, `openai_shaped`, and differ in a list of rules.
+
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::chat::{BadRequest, ChatRequest};
+use crate::estimate::Size;
 use crate::failure::Failure;
 use crate::usage::Usage;
+
+pub mod echo;
+mod ollama;
+mod openai;
+mod openai_compatible;
+mod openai_shaped;
 
 /// The wire dialects that have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +32,13 @@ pub enum Kind {
 }
 
 /// The adapter of a kind.
-pub fn of(_kind: Kind) -> &'static dyn Provider {
-    todo!()
+pub fn of(kind: Kind) -> &'static dyn Provider {
+    match kind {
+        Kind::OpenAI => &openai::OPENAI,
+        Kind::OpenAICompatible => &openai_compatible::OPENAI_COMPATIBLE,
+        Kind::Ollama => &ollama::OLLAMA,
+        Kind::Echo => &echo::ECHO,
+    }
 }
 
 /// What the gateway decided about one attempt and the provider's adapter must write into the request.
@@ -30,7 +46,8 @@ pub fn of(_kind: Kind) -> &'static dyn Provider {
 pub struct EncodeOptions<'a> {
     /// The name the provider knows the model by.
     pub upstream_model: &'a str,
-    /// Top-level fields to set: name and JSON text.
+    /// Top-level fields to set: name and JSON text. `model`, `messages`, `stream` and `stream_options` are the gateway's
+    /// and the caller's own; setting them is left out and reported in [`Encoded::dropped`].
     pub overrides: &'a [(String, String)],
 }
 
@@ -72,8 +89,16 @@ pub trait Provider: Send + Sync {
     /// Reads a whole answer (status 2xx).
     fn decode_whole(&self, body: Bytes) -> Result<WholeAnswer, Failure>;
 
-    /// Reads an answer that is not 2xx.
-    fn decode_failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Failure;
+    /// Reads an answer that is not 2xx. `credential` is what was sent (empty: none) and is removed from all words;
+    /// `now` is needed for a `Retry-After` that names a date.
+    fn decode_failure(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        credential: &str,
+        now: SystemTime,
+    ) -> Failure;
 
     /// Reads a stream (status 2xx, `text/event-stream`).
     fn stream_decoder(&self, strip_usage: bool) -> Box<dyn StreamDecoder>;
@@ -86,7 +111,8 @@ pub trait StreamDecoder: Send {
     /// the bound; nothing after it is read.
     fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), Failure>;
 
-    /// The provider closed the stream. `Err(Cut)`: before its end.
+    /// The provider closed the stream. `Err(Cut)`: before its end. What is still to be sent is appended to `out` also
+    /// then; a stream that was complete without its dialect's last event gets it here.
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Failure>;
 
     /// What was seen so far.
@@ -104,6 +130,20 @@ pub struct Progress {
     pub usage: Option<Usage>,
     /// Bytes of output text seen, for an estimate.
     pub output_bytes: u64,
+    /// Those of them outside ASCII.
+    pub output_other_bytes: u64,
     /// The first finish reason seen.
     pub finish_reason: Option<String>,
+}
+
+impl Progress {
+    /// Tokens of the output seen so far, counted here.
+    pub fn estimated_output_tokens(&self) -> u64 {
+        let ascii_bytes = self.output_bytes - self.output_other_bytes;
+        Size {
+            ascii_bytes,
+            other_bytes: self.output_other_bytes,
+        }
+        .tokens()
+    }
 }

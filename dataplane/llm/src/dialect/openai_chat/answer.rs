@@ -1,0 +1,58 @@
+//! Whole answers: validated and read for usage and finish reason, never rewritten.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use super::{error, usage};
+use crate::failure::{Failure, FailureKind};
+use crate::json::{self, FieldsError, Kind, Member, Repeats};
+use crate::provider::WholeAnswer;
+
+const NAMES: [&str; 3] = ["usage", "choices", "error"];
+
+/// Reads a whole answer. Refuses what is no JSON object, and an error that came under status 200.
+pub fn read(body: Bytes) -> Result<WholeAnswer, Failure> {
+    let mut found = [const { None }; NAMES.len()];
+    json::find_fields(&body, &NAMES, Repeats::TakeLast, &mut found).map_err(|error| {
+        let detail = match error {
+            FieldsError::Syntax(error) => format!("the answer is not valid JSON: {error}"),
+            FieldsError::NotAnObject | FieldsError::Repeated(_) => "the answer is not a JSON object".to_owned(),
+        };
+        Failure::new(FailureKind::Protocol, detail)
+    })?;
+    let value = |member: &Option<Member>| {
+        member
+            .as_ref()
+            .map(|member| &body[member.value.clone()])
+            .filter(|value| json::kind(value) != Kind::Null)
+    };
+    let [usage_member, choices, error_member] = &found;
+    if value(error_member).is_some() && value(choices).is_none() {
+        let unreadable = || Failure::new(FailureKind::Protocol, "an error in an answer with status 200");
+        return Err(error::read_unannounced(&body).unwrap_or_else(unreadable));
+    }
+    let usage = value(usage_member).and_then(usage::read);
+    let finish_reason = value(choices).and_then(finish_reason);
+    Ok(WholeAnswer {
+        usage,
+        finish_reason,
+        body,
+    })
+}
+
+/// The finish reason of the first choice.
+fn finish_reason(choices: &[u8]) -> Option<String> {
+    let mut first = None;
+    // The text was validated with the body around it, and the pass may stop after the first choice.
+    json::walk(choices, |choice| {
+        first = Some(choice.value);
+        ControlFlow::Break(())
+    })
+    .ok()?;
+    let choice = &choices[first?];
+    let mut found = [None];
+    json::find_fields(choice, &["finish_reason"], Repeats::TakeLast, &mut found).ok()?;
+    let [Some(member)] = found else { return None };
+    json::string_value(&choice[member.value]).map(Into::into)
+}

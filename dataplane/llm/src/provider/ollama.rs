@@ -1,0 +1,12 @@
+//! Ollama through its `OpenAI` layer. The base URL is the server's root, where its own API lives too.
+//!
+//! Its oddity: `max_completion_tokens` is accepted and ignored (<https://github.com/ollama/ollama/issues/7125>), so that
+//! an answer would have no bound; it goes out as `max_tokens`.
+
+use super::openai_shaped::Rules;
+
+pub(super) static OLLAMA: Rules = Rules {
+    default_base_url: Some("http://localhost:11434"),
+    chat_path: "/v1/chat/completions",
+    knows_only_max_tokens: true,
+};

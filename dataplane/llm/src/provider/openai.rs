@@ -1,0 +1,10 @@
+//! `OpenAI`'s own service. It defines the dialect, so it needs no rules: `max_tokens` passes as it is, and a model that
+//! wants `max_completion_tokens` says so itself.
+
+use super::openai_shaped::Rules;
+
+pub(super) static OPENAI: Rules = Rules {
+    default_base_url: Some("https://api.openai.com/v1"),
+    chat_path: "/chat/completions",
+    knows_only_max_tokens: false,
+};
