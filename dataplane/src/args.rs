@@ -99,6 +99,26 @@ pub struct ServeArgs {
           default_value = "30s", value_parser = duration)]
     pub drain_timeout: Duration,
 
+    /// How long to go on accepting after SIGTERM, not ready any more, until load balancers have noticed
+    #[arg(long, value_name = "DURATION", env = "HEADGATE_SHUTDOWN_DELAY", help_heading = "Where to listen",
+          default_value = "0s", value_parser = duration)]
+    pub shutdown_delay: Duration,
+
+    /// How long the head of a request may take from its first byte
+    #[arg(long, value_name = "DURATION", env = "HEADGATE_HEAD_TIMEOUT", help_heading = "Slow clients",
+          default_value = "15s", value_parser = duration)]
+    pub head_timeout: Duration,
+
+    /// How long the body of a request may be silent
+    #[arg(long, value_name = "DURATION", env = "HEADGATE_BODY_IDLE_TIMEOUT", help_heading = "Slow clients",
+          default_value = "30s", value_parser = duration)]
+    pub body_idle_timeout: Duration,
+
+    /// How long a connection may be idle between requests; longer than clients keep theirs
+    #[arg(long, value_name = "DURATION", env = "HEADGATE_KEEP_ALIVE_TIMEOUT", help_heading = "Slow clients",
+          default_value = "75s", value_parser = duration)]
+    pub keep_alive_timeout: Duration,
+
     /// What to log: error, warn, info, debug, trace, or directives such as `info,headgate=debug`
     #[arg(long, value_name = "LEVEL", env = "HEADGATE_LOG_LEVEL", help_heading = "Logs", default_value = "info")]
     pub log_level: String,

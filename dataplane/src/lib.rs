@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The data plane of Headgate: it serves what a snapshot says. Start reading at [`pipeline`].
+
+pub mod account;
+pub mod admin;
+pub mod answer;
+pub mod args;
+pub mod attempt;
+pub mod auth;
+pub mod body;
+pub mod check;
+pub mod deadline;
+pub mod diagnostic;
+pub mod exchange;
+pub mod gateway;
+pub mod http_api;
+pub mod listener;
+pub mod metrics;
+pub mod pipeline;
+pub mod probes;
+pub mod process;
+pub mod refusal;
+pub mod reply;
+pub mod route;
+pub mod runtime;
+pub mod serve;
+pub mod source;
+pub mod telemetry;
+pub mod trace;
+pub mod upstream;

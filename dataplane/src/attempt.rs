@@ -1,0 +1,229 @@
+//! Tries the planned backend until it answers, or until no try is left. An attempt commits when the answer's beginning is
+//! certain: a whole answer read to its end, a stream at its first content. Before that nothing reaches the client, so a
+//! failure can be tried again; after it nothing is.
+
+use std::collections::VecDeque;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use headgate_llm::chat::ChatRequest;
+use headgate_llm::estimate;
+use headgate_llm::failure::{Failure, FailureKind};
+use headgate_llm::provider::{EncodeOptions, Encoded, StreamDecoder, echo};
+
+use crate::answer::{Answer, BegunStream, WholeBody, cut};
+use crate::deadline::MovingDeadline;
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::route::{Plan, retry};
+use crate::runtime::provider::PreparedProvider;
+use crate::upstream::body::AnswerBody;
+
+/// How large a whole answer may be, decoded.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How much of an error answer is read: error objects are small, error pages of proxies are not.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+/// How much of a stream may come before its first content.
+const PRELUDE_BYTES_MAX: usize = 64 * 1024;
+/// Callers' headers that every provider of this dialect gets, retries included: features of the dialect, and the key by
+/// which a provider recognises a repeated call.
+const FORWARDED_HEADERS: [&str; 2] = ["openai-beta", "idempotency-key"];
+/// Providers' headers that go back to the client; all others (cookies, organisations, limits of our account) stay here.
+const ANSWER_HEADERS: [&str; 3] = ["openai-processing-ms", "openai-version", "openai-model"];
+
+/// An answer, and which of the provider's headers go with it.
+pub struct Attempted {
+    /// The answer.
+    pub answer: Answer,
+    /// Headers that pass.
+    pub headers: HeaderMap,
+    /// Parameters that the provider cannot take and that were left out.
+    pub dropped: Vec<String>,
+}
+
+/// Asks the planned backend.
+pub async fn attempt(
+    plan: &Plan,
+    request: &ChatRequest,
+    caller_headers: &HeaderMap,
+    exchange: &mut Exchange,
+) -> Result<Attempted, Refusal> {
+    let backend = &plan.backend;
+    let options = EncodeOptions { upstream_model: backend.upstream_model(), overrides: &backend.overrides };
+    let encoded = backend.provider.adapter.encode_chat(request, options)?;
+    let until = Instant::now() + plan.timeouts.total;
+    let mut retries_done = 0;
+    loop {
+        exchange.attempts += 1;
+        let started = Instant::now();
+        let call = Call { plan, request, encoded: &encoded, caller_headers, until };
+        let failure = match call.answer(exchange).await {
+            Ok((answer, headers)) => {
+                exchange.attempted(started.into_std(), Ok(()));
+                return Ok(Attempted { answer, headers, dropped: encoded.dropped });
+            }
+            Err(failure) => failure,
+        };
+        exchange.attempted(started.into_std(), Err(&failure));
+        let wait = retry::wait_before_next(&plan.retry, &failure, retries_done, fastrand::f64());
+        match wait {
+            Some(wait) if Instant::now() + wait < until => tokio::time::sleep(wait).await,
+            _ => return Err(Refusal::Upstream(failure)),
+        }
+        retries_done += 1;
+    }
+}
+
+/// One try.
+struct Call<'a> {
+    plan: &'a Plan,
+    request: &'a ChatRequest,
+    encoded: &'a Encoded,
+    caller_headers: &'a HeaderMap,
+    until: Instant,
+}
+
+impl Call<'_> {
+    async fn answer(&self, exchange: &Exchange) -> Result<(Answer, HeaderMap), Failure> {
+        if self.provider().is_echo {
+            return self.answer_from_inside(exchange).await;
+        }
+        // One timer for the head and, in a stream, for all that comes before its first content.
+        let first_token = (Instant::now() + self.plan.timeouts.first_token).min(self.until);
+        let response = within(first_token, self.provider().pool.upstream.send(self.request_to_provider()?)).await?;
+        let headers = passing_headers(response.headers());
+        if response.status() != StatusCode::OK {
+            return Err(self.failure(response).await);
+        }
+        if self.request.stream {
+            let body = self.stream_body(response)?;
+            Ok((Answer::Stream(within(first_token, self.begin(body)).await?), headers))
+        } else {
+            let body = self.answer_body(response)?.collect(ANSWER_BYTES_MAX).await?;
+            Ok((self.whole(body)?, headers))
+        }
+    }
+
+    fn provider(&self) -> &PreparedProvider {
+        &self.plan.backend.provider
+    }
+
+    async fn answer_from_inside(&self, exchange: &Exchange) -> Result<(Answer, HeaderMap), Failure> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let made = echo::answer(self.request, exchange.trace_id.as_str(), now);
+        let answer = match made {
+            echo::EchoAnswer::Whole(body) => self.whole(body)?,
+            echo::EchoAnswer::Stream(events) => {
+                Answer::Stream(self.begin(AnswerBody::inside(VecDeque::from(events))).await?)
+            }
+        };
+        Ok((answer, HeaderMap::new()))
+    }
+
+    fn request_to_provider(&self) -> Result<Request<Full<Bytes>>, Failure> {
+        let provider = self.provider();
+        let uri = provider.uri(self.encoded.path).map_err(|error| Failure::new(FailureKind::Connection, error.to_string()))?;
+        let mut request = Request::new(Full::new(self.encoded.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = provider.headers.clone();
+        for name in &provider.forward_headers {
+            if let Some(value) = self.caller_headers.get(name) {
+                request.headers_mut().entry(name).or_insert_with(|| value.clone());
+            }
+        }
+        for name in FORWARDED_HEADERS {
+            if let Some(value) = self.caller_headers.get(name) {
+                request.headers_mut().insert(name, value.clone());
+            }
+        }
+        Ok(request)
+    }
+
+    fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
+        Ok(Answer::Whole(WholeBody::of(self.provider().adapter.decode_whole(body)?, self.request)))
+    }
+
+    fn answer_body(&self, response: Response<Incoming>) -> Result<AnswerBody, Failure> {
+        let (parts, body) = response.into_parts();
+        AnswerBody::of_provider(body, &parts.headers, MovingDeadline::new(self.plan.timeouts.idle, Some(self.until)))
+    }
+
+    fn stream_body(&self, response: Response<Incoming>) -> Result<AnswerBody, Failure> {
+        let content_type = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        if !content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
+            return Err(protocol("a stream was asked for, and the answer is none"));
+        }
+        self.answer_body(response)
+    }
+
+    fn begun(&self, body: AnswerBody, decoder: Box<dyn StreamDecoder>, ready: Vec<Bytes>) -> BegunStream {
+        BegunStream { body, decoder, ready, estimated_input_tokens: estimate::input_tokens(self.request) }
+    }
+
+    /// Reads until the first content, so that a stream which fails before it can be tried again.
+    async fn begin(&self, mut body: AnswerBody) -> Result<BegunStream, Failure> {
+        let mut decoder = self.provider().adapter.stream_decoder(self.encoded.strip_usage);
+        let mut ready = Vec::with_capacity(2);
+        let mut read = 0;
+        loop {
+            match body.next().await.transpose()? {
+                Some(bytes) => {
+                    read += bytes.len();
+                    decoder.push(bytes, &mut ready)?;
+                }
+                None => {
+                    decoder.finish(&mut ready)?;
+                    return if decoder.progress().is_complete {
+                        Ok(self.begun(body, decoder, ready))
+                    } else {
+                        Err(cut())
+                    };
+                }
+            }
+            if decoder.progress().has_content || decoder.progress().is_complete {
+                return Ok(self.begun(body, decoder, ready));
+            }
+            if read > PRELUDE_BYTES_MAX {
+                return Err(protocol("the stream shows no content within 64 KiB"));
+            }
+        }
+    }
+
+    async fn failure(&self, response: Response<Incoming>) -> Failure {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let body = match self.answer_body(response) {
+            Ok(body) => body.collect(ERROR_BYTES_MAX).await.unwrap_or_default(),
+            Err(_) => Bytes::new(),
+        };
+        let credential = self.provider().credential.as_ref().map_or("", |text| text.as_str());
+        self.provider().adapter.decode_failure(status, &headers, &body, credential, SystemTime::now())
+    }
+}
+
+async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| {
+        Err(Failure::new(FailureKind::Timeout, "the provider did not begin to answer in time"))
+    })
+}
+
+fn passing_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut passing = HeaderMap::new();
+    for name in ANSWER_HEADERS {
+        if let Some(value) = headers.get(name) {
+            passing.insert(name, value.clone());
+        }
+    }
+    passing
+}
+
+fn protocol(detail: &str) -> Failure {
+    Failure::new(FailureKind::Protocol, detail)
+}
+

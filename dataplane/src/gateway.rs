@@ -1,0 +1,58 @@
+//! What all requests share: the runtime in force, the counters, the bounds, and whether the gateway is stopping.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::runtime::live::Live;
+use crate::upstream::address::AddressPolicy;
+
+/// One deployed data plane.
+pub struct Gateway {
+    /// The runtime in force.
+    pub live: Live,
+    /// The counters.
+    pub metrics: Metrics,
+    /// The bounds.
+    pub bounds: Bounds,
+    /// Which addresses providers may have.
+    pub addresses: AddressPolicy,
+    /// SIGTERM came: not ready any more, and no connection is kept alive.
+    pub draining: CancellationToken,
+    /// The time to drain is over: what still runs ends now.
+    pub stopping: CancellationToken,
+}
+
+/// Bounds on clients. Each has a flag.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Client connections at once.
+    pub connections_max: usize,
+    /// How long a request's head may take from its first byte.
+    pub head_timeout: Duration,
+    /// How long a request's body may be silent.
+    pub body_idle_timeout: Duration,
+    /// How long a connection may be idle between requests.
+    pub keep_alive: Duration,
+}
+
+impl Gateway {
+    /// A gateway without a snapshot: alive, not ready.
+    pub fn new(bounds: Bounds, addresses: AddressPolicy) -> Self {
+        Self {
+            live: Live::default(),
+            metrics: Metrics::new(),
+            bounds,
+            addresses,
+            draining: CancellationToken::new(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Whether new requests should come here: a whole snapshot is live and we are not stopping. Nothing else un-readies a
+    /// gateway, no bad snapshot and no store or API server that is away.
+    pub fn is_ready(&self) -> bool {
+        self.live.get().is_some() && !self.draining.is_cancelled()
+    }
+}

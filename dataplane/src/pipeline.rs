@@ -1,0 +1,117 @@
+//! The life of a request: READ THIS FIRST.
+//!
+//! authenticate -> plan -> attempt -> answer. Plain functions in that order; each takes what the one before returned
+//! (`Authenticated`, `Plan`, `Answer`), so a step can be neither skipped nor swapped. Only this file knows the order, and
+//! only this file writes the `Exchange`.
+//!
+//! To come, each at its place: admit (limits and budgets) after the plan, screening before and after the attempt, the
+//! cache around it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, Request};
+
+use headgate_llm::chat::ChatRequest;
+
+use crate::answer::{Answer, StreamBody};
+use crate::attempt::{Attempted, attempt};
+use crate::auth::{Authenticated, authenticate};
+use crate::body::{check_head, read_json};
+use crate::exchange::Exchange;
+use crate::gateway::Gateway;
+use crate::refusal::Refusal;
+use crate::reply;
+use crate::route::{plan, visible_models};
+use crate::runtime::Runtime;
+use crate::trace::TraceId;
+
+/// `POST /v1/chat/completions`.
+pub async fn chat_completions(gateway: Arc<Gateway>, trace_id: TraceId, request: Request<Body>) -> Response {
+    let mut exchange = Exchange::open(gateway, trace_id);
+    match answer_chat(&mut exchange, request).await {
+        Ok(attempted) => deliver(exchange, attempted),
+        Err(refusal) => {
+            let reply = reply::refused(&refusal, &exchange);
+            exchange.close_refused(&refusal);
+            reply
+        }
+    }
+}
+
+async fn answer_chat(exchange: &mut Exchange, request: Request<Body>) -> Result<Attempted, Refusal> {
+    let gateway = Arc::clone(exchange.gateway());
+    let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
+    let (head, body) = request.into_parts();
+
+    let caller = authenticate(&runtime, &head.headers, SystemTime::now())?;
+    exchange.caller = Some(caller.clone());
+
+    let request = read_chat(&gateway, &head.headers, body).await?;
+    exchange.is_stream = request.stream;
+
+    let plan = Arc::new(plan(&runtime, &caller, &request.model, wanted_provider(&head.headers)?)?);
+    drop(runtime); // the plan holds what it needs; a stream of minutes must not keep an old runtime alive
+    exchange.plan = Some(Arc::clone(&plan));
+    exchange.received(request.body.len());
+
+    exchange.in_work = Some(Arc::clone(&request));
+    let attempted = tokio::select! {
+        biased;
+        attempted = attempt(&plan, &request, &head.headers, exchange) => attempted,
+        () = gateway.stopping.cancelled() => Err(Refusal::Stopping),
+    };
+    exchange.in_work = None;
+    attempted
+}
+
+async fn read_chat(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Arc<ChatRequest>, Refusal> {
+    check_head(headers)?;
+    let bytes = read_json(headers, body, gateway.bounds.body_idle_timeout).await?;
+    Ok(Arc::new(ChatRequest::parse(bytes)?))
+}
+
+fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
+    let Attempted { answer, headers, dropped } = attempted;
+    exchange.first_byte();
+    match answer {
+        Answer::Whole(whole) => {
+            exchange.usage = Some(whole.usage);
+            let reply = reply::whole(&exchange, headers, &dropped, whole.body);
+            exchange.close_answered();
+            reply
+        }
+        Answer::Stream(begun) => {
+            let head = reply::stream_head(&exchange, headers, &dropped);
+            head.map(|()| Body::new(StreamBody::new(exchange, begun)))
+        }
+    }
+}
+
+/// `x-headgate-provider`; one that is not text names no provider.
+fn wanted_provider(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let value = headers.get("x-headgate-provider");
+    value.map(|value| value.to_str().map_err(|_| Refusal::ProviderNotOnRoute)).transpose()
+}
+
+/// `GET /v1/models`: what this key may use.
+pub fn list_models(gateway: &Gateway, headers: &HeaderMap) -> Result<Response, Refusal> {
+    let (runtime, caller) = authenticated(gateway, headers)?;
+    let models = visible_models(&runtime, &caller);
+    Ok(reply::models(&models, runtime.prepared_at_unix_seconds))
+}
+
+/// `GET /v1/models/{id}`, where the id may hold slashes.
+pub fn retrieve_model(gateway: &Gateway, headers: &HeaderMap, id: &str) -> Result<Response, Refusal> {
+    let (runtime, caller) = authenticated(gateway, headers)?;
+    let plan = plan(&runtime, &caller, id, None)?;
+    Ok(reply::model(id, &plan.backend.provider.name.name, runtime.prepared_at_unix_seconds))
+}
+
+fn authenticated(gateway: &Gateway, headers: &HeaderMap) -> Result<(Arc<Runtime>, Authenticated), Refusal> {
+    let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
+    let caller = authenticate(&runtime, headers, SystemTime::now())?;
+    Ok((runtime, caller))
+}

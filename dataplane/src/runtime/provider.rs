@@ -1,0 +1,295 @@
+//! A provider made ready: its headers built, its credential opened, its URLs parsed, its counters resolved.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use prometheus::IntCounter;
+use zeroize::Zeroizing;
+
+use headgate_llm::provider::{Kind, Provider as Adapter};
+use headgate_snapshot::origin::origin_of;
+use headgate_snapshot::sealed::OpenError;
+use headgate_snapshot::{
+    CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey, UnknownPrice,
+};
+
+use crate::metrics::{BackendMetrics, Metrics};
+use crate::upstream::address::AddressPolicy;
+use crate::upstream::tls::TlsError;
+use crate::upstream::{Transport, Upstream};
+
+/// One LLMProvider.
+pub struct PreparedProvider {
+    /// The LLMProvider.
+    pub name: ObjectName,
+    /// The same as a response header value.
+    pub name_header: HeaderValue,
+    /// Its dialect's adapter.
+    pub adapter: &'static dyn Adapter,
+    /// Whether answers come from inside.
+    pub is_echo: bool,
+    /// Sent with each call: credential, static headers, what we always say.
+    pub headers: HeaderMap,
+    /// The caller's headers that are passed on.
+    pub forward_headers: Vec<HeaderName>,
+    /// The credential, to be scrubbed from what the provider says in its errors.
+    pub credential: Option<Zeroizing<String>>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// The way there.
+    pub pool: Arc<Pool>,
+    /// Declared models by the name clients ask for.
+    pub models: HashMap<String, Arc<PreparedModel>>,
+    /// What undeclared models share, where the provider discovers models.
+    pub undeclared: Option<Arc<PreparedModel>>,
+    /// Whether a model without a price may be called.
+    pub refuses_unknown_price: bool,
+    /// Calls that brought an answer.
+    pub answered_attempts: IntCounter,
+    base_url: String,
+    chat_uri: Uri,
+}
+
+/// A model at a provider.
+pub struct PreparedModel {
+    /// The name the provider knows it by; empty for undeclared ones.
+    pub upstream_model: String,
+    /// The same as a response header value.
+    pub upstream_model_header: HeaderValue,
+    /// What it costs.
+    pub price: Option<Price>,
+    /// Its counters.
+    pub metrics: BackendMetrics,
+}
+
+/// Deadlines of one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From the request sent to the first content (whole answers: to the head).
+    pub first_token: Duration,
+    /// Between two reads of the answer.
+    pub idle: Duration,
+    /// The whole call.
+    pub total: Duration,
+}
+
+/// Connections, and what they were made for.
+pub struct Pool {
+    transport: Transport,
+    /// The connections.
+    pub upstream: Upstream,
+}
+
+/// Why a provider cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareProviderError {
+    /// No usable base URL.
+    #[error("`{0}` is no http or https URL with a host")]
+    BaseUrl(String),
+    /// A credential that the record asks for is not in the snapshot.
+    #[error("the snapshot has no sealed value for {0}")]
+    NoCredential(String),
+    /// A sealed value does not open for this provider and origin.
+    #[error("the sealed value for {slot}: {source}")]
+    Open {
+        /// Which.
+        slot: String,
+        /// Why.
+        source: OpenError,
+    },
+    /// A credential or header that cannot stand in a header.
+    #[error("the value for {0} holds characters that a header cannot carry")]
+    HeaderValue(String),
+    /// The certificate authority.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// Who we are to providers.
+const USER_AGENT: &str = concat!("headgate/", env!("CARGO_PKG_VERSION"));
+/// The metric label that undeclared models share, so that callers cannot grow the label set.
+const UNDECLARED: &str = "other";
+
+impl PreparedProvider {
+    pub(super) fn prepare(
+        name: &ObjectName,
+        record: Provider,
+        credentials: &BTreeMap<CredentialSlot, Sealed>,
+        sealing_key: &SealingKey,
+        addresses: AddressPolicy,
+        metrics: &Metrics,
+        before: Option<&Arc<Pool>>,
+    ) -> Result<Self, PrepareProviderError> {
+        let adapter = headgate_llm::provider::of(kind_of(record.kind));
+        let base_url = base_url(&record, adapter)?;
+        let mut headers = static_headers(&record)?;
+        let open = |slot: CredentialSlot| open(&slot, &base_url, credentials, sealing_key);
+        let mut credential = None;
+        if record.has_credential {
+            let text = open(CredentialSlot::credential(name.clone()))?;
+            let unfit = || PrepareProviderError::HeaderValue("credential".to_owned());
+            let (header, mut value) = adapter.credential_header(&text).ok_or_else(unfit)?;
+            value.set_sensitive(true);
+            headers.insert(header, value);
+            credential = Some(text);
+        }
+        for header in &record.secret_headers {
+            let text = open(CredentialSlot::header(name.clone(), header))?;
+            insert_header(&mut headers, header, &text, true)?;
+        }
+        let pool = take_over_or_open(before, transport(&record, addresses))?;
+        let label = name.name.as_str();
+        let is_echo = record.kind == ProviderKind::Echo;
+        let models = record
+            .models
+            .into_iter()
+            .map(|(model, record)| (model.clone(), Arc::new(PreparedModel::declared(record, metrics.backend(label, &model)))))
+            .collect();
+        let undeclared =
+            record.discovers_models.then(|| Arc::new(PreparedModel::undeclared(metrics.backend(label, UNDECLARED), is_echo)));
+        Ok(Self {
+            name_header: HeaderValue::from_str(label).expect("an object's name is a DNS label"),
+            name: name.clone(),
+            adapter,
+            is_echo,
+            headers,
+            forward_headers: record.forward_headers.iter().filter_map(|header| header.parse().ok()).collect(),
+            credential,
+            timeouts: Timeouts::from(record.timeouts),
+            pool,
+            models,
+            undeclared,
+            refuses_unknown_price: record.unknown_price == UnknownPrice::Deny,
+            answered_attempts: metrics.answered_attempts(label),
+            chat_uri: uri(&base_url, "/chat/completions")?,
+            base_url,
+        })
+    }
+
+    /// The URL of a path that the adapter asks for; the common one is at hand.
+    pub fn uri(&self, path: &str) -> Result<Uri, PrepareProviderError> {
+        if path == "/chat/completions" { Ok(self.chat_uri.clone()) } else { uri(&self.base_url, path) }
+    }
+}
+
+impl PreparedModel {
+    fn declared(record: Model, metrics: BackendMetrics) -> Self {
+        Self {
+            upstream_model_header: header_of_model(&record.upstream_model),
+            upstream_model: record.upstream_model,
+            price: record.price,
+            metrics,
+        }
+    }
+
+    fn undeclared(metrics: BackendMetrics, is_free: bool) -> Self {
+        Self {
+            upstream_model: String::new(),
+            upstream_model_header: HeaderValue::from_static(UNDECLARED),
+            price: is_free.then(Price::default),
+            metrics,
+        }
+    }
+}
+
+/// A model's name as a header value; characters a header cannot carry become `?`.
+pub fn header_of_model(model: &str) -> HeaderValue {
+    HeaderValue::from_str(model).unwrap_or_else(|_| {
+        let visible: String = model.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+        HeaderValue::from_str(&visible).expect("only visible ASCII is left")
+    })
+}
+
+fn kind_of(kind: ProviderKind) -> Kind {
+    match kind {
+        ProviderKind::OpenAI => Kind::OpenAI,
+        ProviderKind::OpenAICompatible => Kind::OpenAICompatible,
+        ProviderKind::Ollama => Kind::Ollama,
+        ProviderKind::Echo => Kind::Echo,
+    }
+}
+
+impl From<ProviderTimeouts> for Timeouts {
+    fn from(record: ProviderTimeouts) -> Self {
+        Self {
+            first_token: Duration::from_millis(record.first_token_ms),
+            idle: Duration::from_millis(record.idle_ms),
+            total: Duration::from_millis(record.total_ms),
+        }
+    }
+}
+
+/// Echo is nowhere; its URL is never dialled.
+fn base_url(record: &Provider, adapter: &dyn Adapter) -> Result<String, PrepareProviderError> {
+    if record.kind == ProviderKind::Echo {
+        return Ok("http://echo.invalid".to_owned());
+    }
+    let url = record.base_url.as_deref().or(adapter.default_base_url()).unwrap_or_default();
+    if origin_of(url).is_none() {
+        return Err(PrepareProviderError::BaseUrl(url.to_owned()));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn uri(base_url: &str, path: &str) -> Result<Uri, PrepareProviderError> {
+    format!("{base_url}{path}").parse().map_err(|_| PrepareProviderError::BaseUrl(base_url.to_owned()))
+}
+
+fn static_headers(record: &Provider) -> Result<HeaderMap, PrepareProviderError> {
+    let mut headers = HeaderMap::with_capacity(8 + record.headers.len());
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+    for (name, value) in &record.headers {
+        insert_header(&mut headers, name, value, false)?;
+    }
+    Ok(headers)
+}
+
+fn insert_header(
+    headers: &mut HeaderMap,
+    name: &str,
+    value: &str,
+    is_secret: bool,
+) -> Result<(), PrepareProviderError> {
+    let unfit = || PrepareProviderError::HeaderValue(format!("header {name}"));
+    let parsed = HeaderName::try_from(name).map_err(|_| unfit())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| unfit())?;
+    value.set_sensitive(is_secret);
+    headers.insert(parsed, value);
+    Ok(())
+}
+
+fn open(
+    slot: &CredentialSlot,
+    base_url: &str,
+    credentials: &BTreeMap<CredentialSlot, Sealed>,
+    sealing_key: &SealingKey,
+) -> Result<Zeroizing<String>, PrepareProviderError> {
+    let origin = origin_of(base_url).ok_or_else(|| PrepareProviderError::BaseUrl(base_url.to_owned()))?;
+    let sealed = credentials.get(slot).ok_or_else(|| PrepareProviderError::NoCredential(slot.slot.clone()))?;
+    let bytes = sealing_key
+        .open(slot, &origin, sealed)
+        .map_err(|source| PrepareProviderError::Open { slot: slot.slot.clone(), source })?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(PrepareProviderError::HeaderValue(slot.slot.clone())),
+    }
+}
+
+fn transport(record: &Provider, addresses: AddressPolicy) -> Transport {
+    Transport {
+        addresses,
+        connect_timeout: Duration::from_millis(record.timeouts.connect_ms),
+        ca_pem: record.ca_pem.clone(),
+    }
+}
+
+fn take_over_or_open(before: Option<&Arc<Pool>>, transport: Transport) -> Result<Arc<Pool>, TlsError> {
+    match before {
+        Some(pool) if pool.transport == transport => Ok(Arc::clone(pool)),
+        _ => Ok(Arc::new(Pool { upstream: Upstream::new(&transport)?, transport })),
+    }
+}
