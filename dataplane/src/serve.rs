@@ -92,7 +92,7 @@ async fn open_source(
     match &args.manifests {
         None => Source::environment(environment, announce, listen).await,
         Some(dir) => {
-            let folder = Folder { dir: dir.clone(), state_dir: args.state_dir.clone(), environment, announce };
+            let folder = Folder::new(dir.clone(), args.state_dir.clone(), environment, announce)?;
             Source::manifests(folder).await
         }
     }
