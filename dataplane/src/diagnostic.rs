@@ -75,7 +75,7 @@ pub struct Report {
     /// The object it is about, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<Subject>,
-    /// The field it is about, as a path such as `.spec.targets[0].provider`.
+    /// The field it is about, as a path such as `spec.targets[0].provider`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
     /// A sentence that says what is wrong.
@@ -99,6 +99,13 @@ impl Report {
     #[must_use]
     pub fn about(mut self, object: Subject) -> Self {
         self.object = Some(object);
+        self
+    }
+
+    /// The same, about the field at `path`; empty: the whole object.
+    #[must_use]
+    pub fn in_field(mut self, path: impl Into<String>) -> Self {
+        self.field = Some(path.into()).filter(|path| !path.is_empty());
         self
     }
 

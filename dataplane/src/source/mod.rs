@@ -5,6 +5,7 @@
 //! still counts. A load that must be refused delivers the snapshot before it together with the new findings, so that
 //! "the last good is kept" is a property of what is delivered and not of each reader.
 
+mod banner;
 pub mod environment;
 pub mod manifests;
 
@@ -14,7 +15,9 @@ use std::sync::Arc;
 use headgate_snapshot::{SealingKey, Snapshot};
 use tokio::sync::watch;
 
-use crate::diagnostic::{self, Report};
+use crate::diagnostic::Report;
+
+pub use self::banner::describe;
 
 /// Looks an environment variable up. An argument, so that tests have an environment of their own.
 pub type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;

@@ -1,0 +1,245 @@
+//! Serving without a folder: what the environment offers, written down as manifests and loaded like any folder.
+//!
+//! The manifests are text with `${NAME}` where a secret goes, so this mode has no path of its own: the same reading,
+//! admission and `compile` as a folder, and nothing here ever holds a provider's key. A service whose key is set but
+//! whose adapter has yet to come is named, never ignored in silence.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use zeroize::Zeroizing;
+
+use super::manifests::{self, Generated};
+use super::{Announce, Delivery, Environment, StartError};
+use crate::diagnostic::{Report, Severity};
+
+/// Sets the one virtual key.
+const VIRTUAL_KEY_VARIABLE: &str = "HEADGATE_VIRTUAL_KEY";
+/// The shortest token that a `VirtualKey` takes.
+const VIRTUAL_KEY_CHARACTERS_MIN: usize = 32;
+/// How long a local Ollama may take to say that it is there; a start should not feel slower for those without one.
+const OLLAMA_PATIENCE: Duration = Duration::from_millis(300);
+/// Where Ollama listens by default.
+const OLLAMA_PORT: u16 = 11_434;
+
+/// A service that speaks `/chat/completions`, found by its variable. Base URLs as the services document them for the
+/// OpenAI clients (read November 2026).
+struct Service {
+    name: &'static str,
+    variable: &'static str,
+    /// `None`: OpenAI itself, which `type: OpenAI` knows.
+    base_url: Option<&'static str>,
+}
+
+const SERVICES: [Service; 6] = [
+    Service { name: "openai", variable: "OPENAI_API_KEY", base_url: None },
+    Service { name: "groq", variable: "GROQ_API_KEY", base_url: Some("https://api.groq.com/openai/v1") },
+    Service { name: "mistral", variable: "MISTRAL_API_KEY", base_url: Some("https://api.mistral.ai/v1") },
+    Service { name: "deepseek", variable: "DEEPSEEK_API_KEY", base_url: Some("https://api.deepseek.com/v1") },
+    Service { name: "together", variable: "TOGETHER_API_KEY", base_url: Some("https://api.together.xyz/v1") },
+    Service { name: "openrouter", variable: "OPENROUTER_API_KEY", base_url: Some("https://openrouter.ai/api/v1") },
+];
+
+/// Services whose adapter has yet to come, by the variable of their own clients.
+const TO_COME: [(&str, &str); 7] = [
+    ("ANTHROPIC_API_KEY", "Anthropic"),
+    ("GEMINI_API_KEY", "Gemini"),
+    ("GOOGLE_API_KEY", "Gemini"),
+    ("COHERE_API_KEY", "Cohere"),
+    ("CO_API_KEY", "Cohere"),
+    ("AZURE_OPENAI_API_KEY", "Azure OpenAI"),
+    ("AWS_BEARER_TOKEN_BEDROCK", "Bedrock"),
+];
+
+/// Makes the one delivery of this mode.
+pub(super) async fn deliver(environment: Environment, announce: Announce, listen: SocketAddr) -> Result<Delivery, StartError> {
+    let token = virtual_key(&environment, listen)?;
+    let ollama = find_ollama(environment("OLLAMA_HOST").as_deref()).await;
+    let manifests = write_manifests(&environment, ollama.as_deref());
+    let findings = to_come(&environment);
+
+    let text = manifests.clone();
+    let known_token = Arc::clone(&token.text);
+    let with_token: Environment = Arc::new(move |name| match name {
+        VIRTUAL_KEY_VARIABLE => Some(known_token.to_string()),
+        other => environment(other),
+    });
+    let loading = tokio::task::spawn_blocking(move || manifests::load_generated(Generated { name: "environment", text }, with_token));
+    let loaded = loading.await.map_err(|error| refusal(format!("starting failed unexpectedly ({error}); please report this")))?;
+    let mut delivery = loaded?;
+    delivery.findings.extend(findings);
+    if token.is_fresh {
+        announce(&format!("export {VIRTUAL_KEY_VARIABLE}={}   # a fresh virtual key, shown this once", *token.text));
+    }
+    Ok(delivery)
+}
+
+struct Token {
+    text: Arc<Zeroizing<String>>,
+    is_fresh: bool,
+}
+
+fn virtual_key(environment: &Environment, listen: SocketAddr) -> Result<Token, StartError> {
+    match environment(VIRTUAL_KEY_VARIABLE).map(Zeroizing::new) {
+        Some(text) if text.chars().count() < VIRTUAL_KEY_CHARACTERS_MIN => Err(refusal(format!(
+            "{VIRTUAL_KEY_VARIABLE} is shorter than {VIRTUAL_KEY_CHARACTERS_MIN} characters; use a longer one, or unset it to have one minted"
+        ))),
+        Some(text) => Ok(Token { text: Arc::new(text), is_fresh: false }),
+        None if !listen.ip().is_loopback() => Err(refusal(format!(
+            "without {VIRTUAL_KEY_VARIABLE} only a loopback address is listened on, and {listen} is none; set it, or name a folder with --manifests"
+        ))),
+        None => {
+            let text = manifests::mint().map_err(|error| refusal(error.to_string()))?;
+            Ok(Token { text: Arc::new(text), is_fresh: true })
+        }
+    }
+}
+
+fn refusal(message: String) -> StartError {
+    StartError { message, findings: Vec::new() }
+}
+
+fn to_come(environment: &Environment) -> Vec<Report> {
+    let seen = TO_COME.iter().filter(|(variable, _)| environment(variable).is_some());
+    seen.map(|(variable, service)| {
+        let message = format!("{variable} is set, but {service} is not served: its adapter comes with a later version");
+        Report::new(Severity::Warning, "UnsupportedValue", message)
+    })
+    .collect()
+}
+
+/// What is offered, as manifests. Only names and constants are written into them; secrets stay variables.
+fn write_manifests(environment: &Environment, ollama: Option<&str>) -> String {
+    let mut text = format!(
+        "apiVersion: headgate.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: local}}\nspec:\n  secretRef: {{name: local, key: key}}\n\
+         ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: local}}\nstringData: {{key: \"${{{VIRTUAL_KEY_VARIABLE}}}\"}}\n\
+         ---\n{}  type: Echo\n  models: [{{name: echo}}]\n",
+        provider("echo")
+    );
+    for Service { name, variable, base_url } in SERVICES {
+        if environment(variable).is_none() {
+            continue;
+        }
+        let service = match base_url {
+            None => "  type: OpenAI\n".to_owned(),
+            Some(base_url) => format!("  type: OpenAICompatible\n  baseURL: {base_url}\n"),
+        };
+        let _ = write!(
+            text,
+            "---\n{}{service}  credential: {{secretRef: {{name: {name}, key: api-key}}}}\n  discover: Any\n\
+             ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{api-key: \"${{{variable}}}\"}}\n",
+            provider(name)
+        );
+    }
+    if let Some(origin) = ollama {
+        let _ = write!(
+            text,
+            "---\n{}  type: Ollama\n  baseURL: {origin}\n  ollama: {{api: OpenAI}}\n  discover: Any\n",
+            provider("ollama")
+        );
+    }
+    text
+}
+
+fn provider(name: &str) -> String {
+    format!("apiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: {name}}}\nspec:\n")
+}
+
+/// The origin of the Ollama that answers, if one does.
+async fn find_ollama(ollama_host: Option<&str>) -> Option<String> {
+    let authority = ollama_authority(ollama_host)?;
+    let asking = asks_for_version(&authority);
+    matches!(tokio::time::timeout(OLLAMA_PATIENCE, asking).await, Ok(Ok(true))).then(|| format!("http://{authority}"))
+}
+
+/// Whether `GET /api/version` is answered as Ollama answers it.
+async fn asks_for_version(authority: &str) -> std::io::Result<bool> {
+    const ANSWER_BYTES_MAX: u64 = 4_096;
+    let mut stream = TcpStream::connect(authority).await?;
+    let request = format!("GET /api/version HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(answer.starts_with("HTTP/1.1 200") && answer.contains("\"version\""))
+}
+
+/// Host and port of `OLLAMA_HOST` in the spellings that Ollama takes: `host`, `host:port`, `:port`, `http://host:port`.
+/// What it binds to (`0.0.0.0`) is not where one connects to. `None`: https, or nothing that can be connected to.
+fn ollama_authority(ollama_host: Option<&str>) -> Option<String> {
+    let text = ollama_host.unwrap_or_default().trim().trim_end_matches('/');
+    let text = match text.split_once("://") {
+        Some(("http", rest)) => rest,
+        Some(_) => return None,
+        None => text,
+    };
+    let (host, port) = match text.rsplit_once(':') {
+        // The colons of a bare IPv6 address are no port.
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, port.parse().ok()?),
+        _ => (text, OLLAMA_PORT),
+    };
+    let host = match host {
+        "" | "0.0.0.0" | "[::]" | "::" => "127.0.0.1",
+        other => other,
+    };
+    let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte));
+    is_host.then(|| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &'static [(&str, &str)]) -> Environment {
+        Arc::new(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn ollama_is_looked_for_where_its_own_client_would() {
+        for (spelling, authority) in [
+            (None, Some("127.0.0.1:11434")),
+            (Some("0.0.0.0"), Some("127.0.0.1:11434")),
+            (Some(":4000"), Some("127.0.0.1:4000")),
+            (Some("box:4000"), Some("box:4000")),
+            (Some("http://box:4000/"), Some("box:4000")),
+            (Some("[::1]:4000"), Some("[::1]:4000")),
+            (Some("https://box"), None),
+            (Some("box/x\r\ny"), None),
+        ] {
+            assert_eq!(ollama_authority(spelling).as_deref(), authority, "{spelling:?}");
+        }
+    }
+
+    #[test]
+    fn manifests_name_variables_and_hold_no_secret() {
+        let text = write_manifests(&environment(&[("OPENAI_API_KEY", "canary"), ("GROQ_API_KEY", "canary")]), Some("http://127.0.0.1:1"));
+        for part in ["${OPENAI_API_KEY}", "https://api.groq.com/openai/v1", "type: Ollama", "type: Echo", "${HEADGATE_VIRTUAL_KEY}"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("canary") && !text.contains("mistral"));
+    }
+
+    #[test]
+    fn what_is_to_come_is_named() {
+        let reports = to_come(&environment(&[("ANTHROPIC_API_KEY", "canary")]));
+        assert_eq!(reports.len(), 1);
+        assert!(reports[0].message.starts_with("ANTHROPIC_API_KEY is set") && !reports[0].message.contains("canary"));
+    }
+
+    #[test]
+    fn the_network_is_only_listened_on_with_a_key_of_ones_own() {
+        let anywhere: SocketAddr = "0.0.0.0:8080".parse().unwrap();
+        let loopback: SocketAddr = "[::1]:8080".parse().unwrap();
+        let refused = virtual_key(&environment(&[]), anywhere).err().unwrap();
+        assert!(refused.message.contains("0.0.0.0:8080 is none; set it"), "{refused}");
+        assert!(virtual_key(&environment(&[]), loopback).unwrap().is_fresh);
+        let own = environment(&[(VIRTUAL_KEY_VARIABLE, "canary-canary-canary-canary-canary")]);
+        assert!(!virtual_key(&own, anywhere).unwrap().is_fresh);
+        let short = virtual_key(&environment(&[(VIRTUAL_KEY_VARIABLE, "canary")]), anywhere).err().unwrap();
+        assert!(short.message.contains("shorter than 32") && !short.message.contains("canary"), "{short}");
+    }
+}

@@ -1,0 +1,279 @@
+//! From documents to objects: which of them are ours, whether each is well-formed, and where each stands.
+//!
+//! This is what the API server does in a cluster, and the line is drawn at the same place: what it would refuse
+//! (`kubectl apply` fails) refuses the whole load here, since half a commit is nobody's intent. What it would accept is
+//! left to `compile`, which judges object by object. Other people's kinds are passed over, as a folder of an application
+//! has many; a kind or group that looks like a misspelling of ours is an error, not somebody else's.
+
+use std::collections::BTreeMap;
+
+use headgate_crds::{API_VERSION, GROUP, Kind};
+use serde_json::{Value, json};
+
+use super::field;
+use super::file::SourceFile;
+use super::secret;
+use super::yaml::{self, Document};
+use crate::diagnostic::{Report, Severity, Subject};
+
+/// Lists within lists.
+const LIST_DEPTH_MAX: usize = 4;
+/// How many letters may differ for a group to count as a misspelling of ours.
+const TYPOS_MAX: usize = 3;
+
+/// An object of a kind that we read.
+#[derive(Debug)]
+pub(super) struct Object {
+    /// What it is and its name.
+    pub(super) subject: Subject,
+    /// Which of ours it is.
+    pub(super) role: Role,
+    /// Index of its file.
+    pub(super) file: usize,
+    /// Its content, defaults applied, and where that stands.
+    pub(super) document: Document,
+}
+
+/// The kinds that we read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// One of the five.
+    Ours(Kind),
+    /// A core Secret.
+    Secret,
+    /// A core Namespace, for its labels.
+    Namespace,
+}
+
+/// What a folder says.
+#[derive(Debug, Default)]
+pub(super) struct Admitted {
+    /// Its objects, each once.
+    pub(super) objects: Vec<Object>,
+    /// What was found. Any error refuses the load.
+    pub(super) reports: Vec<Report>,
+    /// How many objects of other people's kinds there are.
+    foreign: BTreeMap<String, usize>,
+}
+
+impl Admitted {
+    /// Whether anything is inadmissible.
+    pub(super) fn is_refused(&self) -> bool {
+        self.reports.iter().any(|report| report.severity == Severity::Error)
+    }
+}
+
+/// Reads and judges all files.
+pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
+    let mut admitted = Admitted::default();
+    for (index, file) in files.iter_mut().enumerate() {
+        match yaml::read(&file.text) {
+            Ok(documents) => {
+                documents.iter().for_each(|document| file.mask(document));
+                for document in documents {
+                    admit_document(file, index, document, 0, &mut admitted);
+                }
+            }
+            Err(error) => {
+                let message = file.mask_unreadable(&error);
+                let place = error.spot.map(|spot| file.place(spot));
+                let message = if place.is_none() { format!("{}: {message}", file.name) } else { message };
+                admitted.reports.push(Report::new(Severity::Error, "Unreadable", message).at(place));
+            }
+        }
+    }
+    refuse_duplicates(files, &mut admitted);
+    if !admitted.foreign.is_empty() {
+        let kinds: Vec<_> = admitted.foreign.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let message = format!("left out, since they are not Headgate's: {}", kinds.join(", "));
+        admitted.reports.push(Report::new(Severity::Note, "Skipped", message));
+    }
+    admitted
+}
+
+fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth: usize, admitted: &mut Admitted) {
+    let at = |document: &Document, pointer: &str| {
+        let position = document.position(pointer);
+        file.place(if document.has(pointer) { position.value } else { position.key.unwrap_or(position.value) })
+    };
+    let refuse = |document: &Document, pointer: &str, message: String| {
+        Report::new(Severity::Error, "Invalid", message).at(at(document, pointer))
+    };
+    let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let (Some(api_version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
+        let message = "not a manifest: it needs `apiVersion` and `kind`".to_owned();
+        admitted.reports.push(refuse(&document, "", message));
+        return;
+    };
+    if document.value.get("items").is_some_and(Value::is_array) && kind.ends_with("List") {
+        if depth == LIST_DEPTH_MAX {
+            admitted.reports.push(refuse(&document, "/kind", "lists within lists within lists; flatten them".to_owned()));
+            return;
+        }
+        for item in document.into_items("/items") {
+            admit_document(file, index, item, depth + 1, admitted);
+        }
+        return;
+    }
+    let role = match sort(&api_version, &kind) {
+        Sorted::Known(role) => role,
+        Sorted::Foreign => {
+            *admitted.foreign.entry(kind).or_default() += 1;
+            return;
+        }
+        Sorted::Doubtful(message) => {
+            let warning = Report::new(Severity::Warning, "Skipped", message);
+            admitted.reports.push(warning.at(at(&document, "/apiVersion")));
+            return;
+        }
+        Sorted::Wrong { pointer, message } => {
+            admitted.reports.push(refuse(&document, pointer, message));
+            return;
+        }
+    };
+    let subject = match name(&mut document.value, role, &kind) {
+        Ok(subject) => subject,
+        Err((pointer, message)) => {
+            admitted.reports.push(refuse(&document, pointer, format!("a {kind} {message}")));
+            return;
+        }
+    };
+    for Violation { pointer, message } in violations(role, &mut document) {
+        admitted.reports.push(refuse(&document, &pointer, message).about(subject.clone()).in_field(field::path(&pointer)));
+    }
+    admitted.objects.push(Object { subject, role, file: index, document });
+}
+
+/// What a manifest is to us.
+enum Sorted {
+    Known(Role),
+    /// Somebody else's; counted.
+    Foreign,
+    /// Somebody else's, but perhaps meant as ours.
+    Doubtful(String),
+    /// Ours, and misspelt.
+    Wrong {
+        pointer: &'static str,
+        message: String,
+    },
+}
+
+fn sort(api_version: &str, kind: &str) -> Sorted {
+    match (api_version, kind) {
+        ("v1", "Secret") => return Sorted::Known(Role::Secret),
+        ("v1", "Namespace") => return Sorted::Known(Role::Namespace),
+        _ => {}
+    }
+    if let Some(ours) = Kind::of(api_version, kind) {
+        return Sorted::Known(Role::Ours(ours));
+    }
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let nearest = Kind::ALL.into_iter().min_by_key(|ours| distance(ours.as_str(), kind)).expect("there are five kinds");
+    let is_our_kind = nearest.as_str().eq_ignore_ascii_case(kind);
+    if group == GROUP && api_version == API_VERSION {
+        let all = Kind::ALL.map(Kind::as_str).join(", ");
+        let hint = if distance(nearest.as_str(), kind) <= TYPOS_MAX { format!("; did you mean `{nearest}`?") } else { String::new() };
+        return Sorted::Wrong { pointer: "/kind", message: format!("`{kind}` is no kind of {GROUP}{hint} The kinds are {all}") };
+    }
+    if group == GROUP || distance(group, GROUP) <= TYPOS_MAX || (group.is_empty() && is_our_kind) {
+        let message = format!("`{api_version}` is not served; write `apiVersion: {API_VERSION}`");
+        return Sorted::Wrong { pointer: "/apiVersion", message };
+    }
+    if kind == "Secret" && group.is_empty() {
+        let message = format!("`{api_version}` is not served; a Secret has `apiVersion: v1`");
+        return Sorted::Wrong { pointer: "/apiVersion", message };
+    }
+    if group.contains("headgate") || is_our_kind {
+        return Sorted::Doubtful(format!("left out: `{kind}` of `{api_version}` is not Headgate's; if it should be, write `apiVersion: {API_VERSION}`"));
+    }
+    Sorted::Foreign
+}
+
+/// The object's identity; without a namespace it lives in `default`.
+fn name(manifest: &mut Value, role: Role, kind: &str) -> Result<Subject, (&'static str, String)> {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let name = text("/metadata/name").ok_or(("/metadata", "needs `metadata.name`".to_owned()))?;
+    if !is_dns_name(&name, 253, true) {
+        let message = "has a `metadata.name` that is not lower-case letters, digits, `-` and `.`, at most 253 of them";
+        return Err(("/metadata/name", message.to_owned()));
+    }
+    let labels = manifest.pointer("/metadata/labels");
+    if !labels.is_none_or(|labels| labels.as_object().is_some_and(|map| map.values().all(Value::is_string))) {
+        return Err(("/metadata/labels", "has labels that are not strings; put their values into quotes".to_owned()));
+    }
+    let namespace = match text("/metadata/namespace") {
+        _ if role == Role::Namespace => String::new(),
+        Some(namespace) => namespace,
+        None => "default".to_owned(),
+    };
+    if role != Role::Namespace {
+        if !is_dns_name(&namespace, 63, false) {
+            let message = "has a `metadata.namespace` that is not lower-case letters, digits and `-`, at most 63 of them";
+            return Err(("/metadata/namespace", message.to_owned()));
+        }
+        manifest["metadata"]["namespace"] = json!(namespace);
+    }
+    Ok(Subject { kind: kind.to_owned(), namespace, name })
+}
+
+/// A DNS label, or a subdomain of several (RFC 1123), as the API server demands of names.
+fn is_dns_name(text: &str, length_max: usize, may_have_dots: bool) -> bool {
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        let is_inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        !bytes.is_empty() && bytes.iter().all(is_inner) && bytes[0] != b'-' && bytes[bytes.len() - 1] != b'-'
+    };
+    text.len() <= length_max && if may_have_dots { text.split('.').all(is_label) } else { is_label(text) }
+}
+
+/// Something that the API server would refuse.
+struct Violation {
+    /// A JSON pointer.
+    pointer: String,
+    message: String,
+}
+
+fn violations(role: Role, document: &mut Document) -> Vec<Violation> {
+    match role {
+        Role::Ours(kind) => {
+            let found = headgate_crds::admit(kind, &mut document.value);
+            found.into_iter().map(|violation| Violation { pointer: violation.pointer, message: violation.message }).collect()
+        }
+        Role::Secret => match secret::read(&document.value, &secret::Variables::StandIn) {
+            Ok(_) => Vec::new(),
+            Err(wrong) => wrong.into_iter().map(|secret::Wrong { pointer, message }| Violation { pointer, message }).collect(),
+        },
+        Role::Namespace => Vec::new(),
+    }
+}
+
+/// Git has no "newer": of two objects with one name neither wins.
+fn refuse_duplicates(files: &[SourceFile], admitted: &mut Admitted) {
+    let mut first: BTreeMap<&Subject, &Object> = BTreeMap::new();
+    for object in &admitted.objects {
+        let place_of = |object: &Object| files[object.file].place(object.document.position("/metadata/name").value);
+        if let Some(other) = first.get(&object.subject) {
+            let message = format!("is declared twice; the other one is at {}", place_of(other));
+            let report = Report::new(Severity::Error, "Duplicate", message).about(object.subject.clone());
+            admitted.reports.push(report.at(place_of(object)).help("remove one of the two, or rename it"));
+        } else {
+            first.insert(&object.subject, object);
+        }
+    }
+}
+
+/// Letters to change, add or remove to get from one text to the other (Levenshtein).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, letter) in from.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in to.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}

@@ -1,0 +1,218 @@
+//! A folder that is served is watched: what is saved is loaded, and delivered if it differs.
+//!
+//! Events only say "look again"; what changed is decided by reading the folder and comparing its fingerprint, so that a
+//! burst, a rename, a lost event or a duplicate cost one read and mean the same. Editors save in several steps, hence the
+//! quiet time before each read. A file system may have no events (network mounts) or lose them; a look every 30 s finds
+//! those changes, too.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+use super::{Folder, Loaded, Outcome};
+use crate::diagnostic::{Report, Severity};
+use crate::source::{Delivery, StartError};
+
+/// No event for this long: a save is over. Above what editors need between their steps, below what people notice.
+const QUIET: Duration = Duration::from_millis(100);
+/// Never wait longer than this, however busy the folder is.
+const QUIET_CAP: Duration = Duration::from_secs(1);
+/// How often to look without being told.
+const RESCAN: Duration = Duration::from_secs(30);
+
+/// Keeps the deliveries of one folder current.
+pub struct Watching {
+    folder: Arc<Folder>,
+    watched: Watched,
+    changed: Arc<Notify>,
+    deliveries: watch::Sender<Arc<Delivery>>,
+    /// Of the newest load whose outcome depends on the contents alone; `None` looks closer the next time.
+    fingerprint: Option<[u8; 32]>,
+}
+
+/// Loads a folder for the first time and prepares to watch it.
+pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<Arc<Delivery>>, Watching), StartError> {
+    let folder = Arc::new(folder);
+    let changed = Arc::new(Notify::new());
+    // Before the first read: what is saved while it runs is seen by one of the two.
+    let watched = Watched::new(&folder.dir, Arc::clone(&changed));
+    let loaded = load(&folder, None).await.expect("without a fingerprint to compare with, a load has an outcome");
+    let Outcome::Served { snapshot, version } = loaded.outcome else {
+        let message = format!("nothing is served: `{}` cannot be loaded as it is", folder.dir.display());
+        return Err(StartError { message, findings: loaded.findings });
+    };
+    let findings = with_notice(loaded.findings, &watched);
+    let delivery = Delivery {
+        snapshot: Arc::new(snapshot),
+        version,
+        sealing_key: Arc::clone(&folder.sealing_key),
+        findings,
+        is_kept_from_before: false,
+    };
+    let (deliveries, receiver) = watch::channel(Arc::new(delivery));
+    Ok((receiver, Watching { folder, watched, changed, deliveries, fingerprint: loaded.fingerprint }))
+}
+
+impl Watching {
+    /// Runs until nobody listens any more. May be dropped at any time.
+    pub async fn run(mut self) {
+        let mut rescan = interval_at(Instant::now() + RESCAN, RESCAN);
+        rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = settled(&self.changed) => {}
+                _ = rescan.tick() => {}
+                () = self.deliveries.closed() => return,
+            }
+            self.watched.follow(&self.folder.dir);
+            if let Some(loaded) = load(&self.folder, self.fingerprint).await {
+                self.fingerprint = loaded.fingerprint;
+                self.deliver(loaded);
+            }
+        }
+    }
+
+    /// Delivers what differs: another version, other findings, or a folder that became loadable again.
+    fn deliver(&self, loaded: Loaded) {
+        let findings = with_notice(loaded.findings, &self.watched);
+        self.deliveries.send_if_modified(|current| {
+            let (snapshot, version, is_kept_from_before) = match loaded.outcome {
+                Outcome::Served { version, .. } if version == current.version => (Arc::clone(&current.snapshot), version, false),
+                Outcome::Served { snapshot, version } => (Arc::new(snapshot), version, false),
+                Outcome::Refused => (Arc::clone(&current.snapshot), current.version.clone(), true),
+            };
+            let is_same = version == current.version
+                && findings == current.findings
+                && is_kept_from_before == current.is_kept_from_before;
+            if !is_same {
+                let sealing_key = Arc::clone(&current.sealing_key);
+                *current = Arc::new(Delivery { snapshot, version, sealing_key, findings, is_kept_from_before });
+            }
+            !is_same
+        });
+    }
+}
+
+/// Reading and compiling is work for a blocking thread. `None`: the contents are those of `fingerprint`.
+async fn load(folder: &Arc<Folder>, fingerprint: Option<[u8; 32]>) -> Option<Loaded> {
+    let folder = Arc::clone(folder);
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    let loading = tokio::task::spawn_blocking(move || folder.load(fingerprint, now_s));
+    match loading.await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            // A bug of ours must not end the watch, and must not pass for "unchanged".
+            let message = format!("loading the folder failed unexpectedly ({error}); please report this");
+            Some(Loaded::refused(vec![Report::new(Severity::Error, "Internal", message)], None))
+        }
+    }
+}
+
+/// Waits for an event, then until no more come.
+async fn settled(changed: &Notify) {
+    changed.notified().await;
+    let cap = Instant::now() + QUIET_CAP;
+    loop {
+        let quiet = Instant::now() + QUIET;
+        tokio::select! {
+            () = changed.notified() => {}
+            () = sleep_until(quiet.min(cap)) => return,
+        }
+        if Instant::now() >= cap {
+            return;
+        }
+    }
+}
+
+fn with_notice(mut findings: Vec<Report>, watched: &Watched) -> Vec<Report> {
+    findings.extend(watched.trouble.clone());
+    findings
+}
+
+/// What the operating system watches for us.
+struct Watched {
+    watcher: Option<RecommendedWatcher>,
+    /// The folder behind all links, and the folder that holds the link if the folder is one: swapping the link changes
+    /// nothing in either target.
+    paths: Vec<(PathBuf, RecursiveMode, Identity)>,
+    trouble: Option<Report>,
+}
+
+impl Watched {
+    fn new(dir: &Path, changed: Arc<Notify>) -> Self {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // An error may mean lost events: look again.
+            if event.map_or(true, |event| is_change(event.kind)) {
+                changed.notify_one();
+            }
+        });
+        let mut watched = Self { watcher: None, paths: Vec::new(), trouble: None };
+        match watcher {
+            Ok(watcher) => watched.watcher = Some(watcher),
+            Err(error) => watched.trouble = Some(unwatched(dir, &error)),
+        }
+        watched.follow(dir);
+        watched
+    }
+
+    /// Watches what `dir` is now: the folder may have been replaced, or its link swapped.
+    fn follow(&mut self, dir: &Path) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let Ok(real) = dir.canonicalize() else { return };
+        let identity = identity(&real);
+        let mut paths = vec![(real, RecursiveMode::Recursive, identity)];
+        if dir.is_symlink()
+            && let Some(parent) = dir.parent()
+        {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            paths.push((parent.to_owned(), RecursiveMode::NonRecursive, self::identity(parent)));
+        }
+        if paths == self.paths && self.trouble.is_none() {
+            return;
+        }
+        for (path, ..) in self.paths.drain(..) {
+            // It fails for what is no longer there, which is what is wanted.
+            let _ = watcher.unwatch(&path);
+        }
+        self.trouble = None;
+        for (path, mode, _) in &paths {
+            if let Err(error) = watcher.watch(path, *mode) {
+                self.trouble = Some(unwatched(dir, &error));
+            }
+        }
+        self.paths = paths;
+    }
+}
+
+/// Tells a folder from one that was made anew at the same path, whose events we would not get.
+type Identity = Option<(u64, u64)>;
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Identity {
+    use std::os::unix::fs::MetadataExt as _;
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Identity {
+    None
+}
+
+/// Reading is an event, too, and we read; only what may alter contents counts.
+fn is_change(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
+        _ => true,
+    }
+}
+
+fn unwatched(dir: &Path, error: &notify::Error) -> Report {
+    let message =
+        format!("`{}` cannot be watched ({error}); changes are noticed within {} s", dir.display(), RESCAN.as_secs());
+    Report::new(Severity::Warning, "NotWatched", message)
+}
