@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What the end-to-end tests stand on: a scripted provider, the built gateway as a process, a real Kubernetes API
+//! server, raw sockets, and the released clients of others.
+//!
+//! Nothing here knows the inside of a crate under test: the tests hold for whatever binary `HEADGATE_BIN` names.
+
+pub mod control_plane;
+pub mod fake_provider;
+pub mod gateway;
+pub mod manifests;
+pub mod raw_http;
+pub mod workspace;

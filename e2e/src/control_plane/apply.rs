@@ -1,0 +1,98 @@
+//! `kubectl apply --server-side --validate=strict` for any object, as a function.
+
+use std::fmt;
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
+use kube::discovery::{self, Scope};
+use kube::{Client, core::GroupVersionKind};
+use serde::Deserialize as _;
+
+const FIELD_MANAGER: &str = "headgate-e2e";
+
+/// Why an object was not taken: what the API server said, or what was wrong before it was asked.
+#[derive(Debug)]
+pub struct ApplyError(pub String);
+
+impl fmt::Display for ApplyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Applies objects to one namespace, unless they name their own.
+pub struct Applier {
+    client: Client,
+    namespace: String,
+}
+
+impl Applier {
+    /// One that works in `namespace`, which is created.
+    pub async fn new(client: Client, namespace: &str) -> Self {
+        let applier = Self {
+            client,
+            namespace: namespace.to_owned(),
+        };
+        let object = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
+        applier
+            .apply_yaml(&object)
+            .await
+            .unwrap_or_else(|error| panic!("namespace {namespace}: {error}"));
+        applier
+    }
+
+    /// Applies every document of `yaml` in order; stops at the first that is refused.
+    pub async fn apply_yaml(&self, yaml: &str) -> Result<Vec<DynamicObject>, ApplyError> {
+        let mut applied = Vec::new();
+        for object in documents(yaml)? {
+            applied.push(self.apply(&object).await?);
+        }
+        Ok(applied)
+    }
+
+    /// Applies one object. Unknown and duplicate fields are errors.
+    pub async fn apply(&self, object: &DynamicObject) -> Result<DynamicObject, ApplyError> {
+        let api = self.api_of(object).await?;
+        let name = object
+            .metadata
+            .name
+            .as_deref()
+            .ok_or_else(|| ApplyError("the object has no name".to_owned()))?;
+        let parameters = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply(FIELD_MANAGER).force()
+        };
+        api.patch(name, &parameters, &Patch::Apply(object))
+            .await
+            .map_err(|error| ApplyError(error.to_string()))
+    }
+
+    /// The API of the object's kind, found by discovery as kubectl does.
+    async fn api_of(&self, object: &DynamicObject) -> Result<Api<DynamicObject>, ApplyError> {
+        let types = object
+            .types
+            .as_ref()
+            .ok_or_else(|| ApplyError("the object has no apiVersion and kind".to_owned()))?;
+        let kind = GroupVersionKind::try_from(types).map_err(|error| ApplyError(error.to_string()))?;
+        let (resource, capabilities) = discovery::pinned_kind(&self.client, &kind)
+            .await
+            .map_err(|error| ApplyError(error.to_string()))?;
+        Ok(match capabilities.scope {
+            Scope::Cluster => Api::all_with(self.client.clone(), &resource),
+            Scope::Namespaced => {
+                let namespace = object.metadata.namespace.as_deref().unwrap_or(&self.namespace);
+                Api::namespaced_with(self.client.clone(), namespace, &resource)
+            }
+        })
+    }
+}
+
+/// The objects of a YAML stream; empty documents are left out.
+pub fn documents(yaml: &str) -> Result<Vec<DynamicObject>, ApplyError> {
+    let values: Vec<serde_json::Value> =
+        serde_yaml::from_multiple(yaml).map_err(|error| ApplyError(error.to_string()))?;
+    values
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .map(|value| DynamicObject::deserialize(value).map_err(|error| ApplyError(error.to_string())))
+        .collect()
+}

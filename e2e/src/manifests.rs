@@ -1,0 +1,90 @@
+//! The folder most tests serve: one provider, the fake one, with a model for each behaviour; keys in every state.
+
+use std::fmt::Write as _;
+
+use crate::fake_provider::Behaviour;
+
+/// The key callers use. Unlike any other text, so that a search for it in logs proves something.
+pub const VIRTUAL_KEY: &str = "vk-canary-caller-7Qd2mXwB9sLr4TzKc8HnVf3Y";
+/// A key that is suspended.
+pub const SUSPENDED_KEY: &str = "vk-canary-suspended-5JpRw1EoZx6GyUbNi0Ka2S";
+/// A key that expired years ago.
+pub const EXPIRED_KEY: &str = "vk-canary-expired-9CvFt4QmLd7HsPeXk3WzAr1B";
+/// A key that may use the model `chat` only.
+pub const NARROW_KEY: &str = "vk-canary-narrow-2NbYu8KjGi5OcMtVq6ZxEl0D";
+/// What the gateway presents to the provider. Callers must never see it.
+pub const CREDENTIAL: &str = "sk-canary-provider-4ThXz7RwPj1LqNm6VbYc9Gd";
+
+/// Parameterised behaviours that tests use besides [`Behaviour::NAMES`].
+const MODELS: [&str; 13] = [
+    "status-400",
+    "status-401",
+    "status-403",
+    "status-404",
+    "status-429-after-7",
+    "status-503",
+    "status-529",
+    "events-20-every-10ms",
+    "events-60-every-50ms",
+    "line-100mb",
+    "answer-70mb",
+    "answer-2mb",
+    "bomb-200mb",
+];
+
+/// Deadlines of the provider, as `timeouts` of the manifest: short, since tests wait for them.
+pub const SHORT_TIMEOUTS: &str = "{connect: 1s, firstToken: 2s, idle: 2s, total: 60s}";
+
+/// Manifests for one fake provider at `base_url`.
+pub fn fake_provider(base_url: &str) -> String {
+    let mut yaml = format!(
+        r"apiVersion: headgate.dev/v1alpha1
+kind: LLMProvider
+metadata: {{name: fake, namespace: default}}
+spec:
+  type: OpenAICompatible
+  baseURL: {base_url}
+  credential: {{secretRef: {{name: fake-provider, key: api-key}}}}
+  timeouts: {SHORT_TIMEOUTS}
+  models:
+"
+    );
+    for model in Behaviour::NAMES.iter().chain(&MODELS) {
+        // A price for one model, so that the cost header and metric have something to show.
+        let price = if *model == "chat" {
+            ", price: {input: \"2.5\", output: \"10\"}"
+        } else {
+            ""
+        };
+        writeln!(yaml, "  - {{name: {model}{price}}}").expect("writing to a string does not fail");
+    }
+    yaml.push_str("---\n");
+    yaml.push_str(&secret("fake-provider", "api-key", CREDENTIAL));
+    for (name, token, more) in [
+        ("caller", VIRTUAL_KEY, ""),
+        ("suspended", SUSPENDED_KEY, "  suspended: true\n"),
+        ("expired", EXPIRED_KEY, "  expiresAt: \"2020-01-01T00:00:00Z\"\n"),
+        ("narrow", NARROW_KEY, "  models: [chat]\n"),
+    ] {
+        yaml.push_str("---\n");
+        yaml.push_str(&secret(name, "key", token));
+        yaml.push_str("---\n");
+        yaml.push_str(&virtual_key(name, more));
+    }
+    yaml
+}
+
+/// A Secret with one entry.
+pub fn secret(name: &str, key: &str, value: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: default}}\nstringData: {{{key}: \"{value}\"}}\n"
+    )
+}
+
+/// A `VirtualKey` whose text is in the Secret of its own name; `more` are further lines of its spec, indented by two.
+pub fn virtual_key(name: &str, more: &str) -> String {
+    format!(
+        "apiVersion: headgate.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: {name}, namespace: default}}\n\
+         spec:\n  owner: {{user: {name}}}\n  secretRef: {{name: {name}, key: key}}\n{more}"
+    )
+}
