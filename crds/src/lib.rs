@@ -6,16 +6,23 @@
 
 pub mod budget;
 pub mod condition;
+mod defaulting;
 pub mod definition;
 pub mod duration;
 pub mod guardrail_policy;
 pub mod kind;
 pub mod llm_provider;
+pub mod manifest;
 pub mod money;
+mod object_meta;
 pub mod ratio;
 pub mod reference;
 pub mod route_policy;
+mod rules;
 pub mod schema;
+mod structural;
+mod validate;
+pub mod violation;
 pub mod virtual_key;
 
 pub use budget::{Budget, BudgetSpec, BudgetStatus};
@@ -23,10 +30,12 @@ pub use duration::Duration;
 pub use guardrail_policy::{GuardrailPolicy, GuardrailPolicySpec, GuardrailPolicyStatus};
 pub use kind::Kind;
 pub use llm_provider::{LLMProvider, LLMProviderSpec, LLMProviderStatus};
+pub use manifest::{Object, admit};
 pub use money::Money;
 pub use ratio::Ratio;
 pub use reference::{AllowedNamespaces, LocalRef, NamespacesFrom, SecretRef};
 pub use route_policy::{RoutePolicy, RoutePolicySpec, RoutePolicyStatus};
+pub use violation::Violation;
 pub use virtual_key::{VirtualKey, VirtualKeySpec, VirtualKeyStatus};
 
 /// The API group of all five kinds.
