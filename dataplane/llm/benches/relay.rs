@@ -1,1 +1,77 @@
-fn main() {}
+//! What the gateway adds to a body and to an event: scan and splice of a request, reading a whole answer, relaying a
+//! stream. Run with `cargo bench -p headgate-llm`.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use headgate_llm::chat::ChatRequest;
+use headgate_llm::dialect::openai_chat::stream::Tap;
+use headgate_llm::provider::{self, EncodeOptions, Kind, StreamDecoder};
+
+const EVENTS: usize = 1_000;
+
+fn request_of(bytes: usize, stream: bool) -> Bytes {
+    let head = format!("{{\"model\":\"fast\",\"stream\":{stream},\"temperature\":0.7,\"messages\":[");
+    let message = "{\"role\":\"user\",\"content\":\"Please summarise this text: \\\"the quick brown fox jumps over the \
+                   lazy dog\\\".\\nThen list three facts about it.\"}";
+    let count = (bytes.saturating_sub(head.len()) / (message.len() + 1)).max(1);
+    Bytes::from(format!("{head}{}]}}", vec![message; count].join(",")))
+}
+
+fn requests(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("request");
+    for (name, bytes) in [("250B", 250), ("100KB", 100_000)] {
+        let body = request_of(bytes, true);
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(format!("scan {name}"), |bencher| {
+            bencher.iter(|| ChatRequest::parse(black_box(body.clone())));
+        });
+        let options = EncodeOptions {
+            upstream_model: "gpt-4.1-mini",
+            overrides: &[],
+        };
+        group.bench_function(format!("scan and splice {name}"), |bencher| {
+            bencher.iter(|| {
+                let request = ChatRequest::parse(black_box(body.clone())).unwrap();
+                provider::of(Kind::OpenAI).encode_chat(&request, options)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn answers(criterion: &mut Criterion) {
+    let body = Bytes::from_static(
+        br#"{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,"model":"gpt-4.1","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I assist you today?","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"#,
+    );
+    criterion.bench_function("answer 430B", |bencher| {
+        bencher.iter(|| provider::of(Kind::OpenAI).decode_whole(black_box(body.clone())));
+    });
+}
+
+fn streams(criterion: &mut Criterion) {
+    let event = "data: {\"id\":\"chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG\",\"object\":\"chat.completion.chunk\",\
+                 \"created\":1741570283,\"model\":\"gpt-4.1\",\"service_tier\":\"default\",\"choices\":[{\"index\":0,\
+                 \"delta\":{\"content\":\" word\"},\"logprobs\":null,\"finish_reason\":null}],\"usage\":null}\n\n";
+    let mut group = criterion.benchmark_group(format!("stream of {EVENTS} events of {} bytes", event.len()));
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    for (name, events_together) in [("one event a read", 1), ("eight events a read", 8)] {
+        let chunk = Bytes::from(event.repeat(events_together));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let mut tap = Tap::new(true);
+                let mut out = Vec::with_capacity(4);
+                for _ in 0..EVENTS / events_together {
+                    tap.push(black_box(chunk.clone()), &mut out).unwrap();
+                    out.clear();
+                }
+                tap.progress().output_bytes
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, requests, answers, streams);
+criterion_main!(benches);

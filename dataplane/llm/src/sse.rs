@@ -79,9 +79,9 @@ impl Relay {
             let verdict = if self.partial.is_empty() {
                 let verdict = judge(&rest[..length])?;
                 if verdict == Verdict::Remove {
-                    run.skip(length, out)
+                    run.skip(length, out);
                 } else {
-                    run.end += length
+                    run.end += length;
                 }
                 verdict
             } else {

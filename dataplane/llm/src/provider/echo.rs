@@ -3,7 +3,7 @@
 //! the bytes of any other provider.
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::openai_shaped::Rules;
@@ -36,15 +36,16 @@ pub enum EchoAnswer {
 pub fn answer(request: &ChatRequest, id: &str, created_unix_seconds: u64) -> EchoAnswer {
     let reply = Reply::to(request);
     let usage = Usage::of(request, &reply);
-    let envelope = Envelope {
+    let writer = Writer {
         id,
-        created_unix_seconds,
+        created: created_unix_seconds,
         model: &request.model,
+        choices: request.choices,
     };
     if request.stream {
-        EchoAnswer::Stream(stream(&envelope, request.choices, &reply, &usage))
+        EchoAnswer::Stream(writer.stream(&reply, &usage))
     } else {
-        EchoAnswer::Whole(whole(&envelope, request.choices, &reply, &usage))
+        EchoAnswer::Whole(writer.whole(&reply, &usage))
     }
 }
 
@@ -117,10 +118,20 @@ fn pieces_of(text: &str) -> impl Iterator<Item = &str> {
         let word_end = rest[word_start..]
             .find(char::is_whitespace)
             .map_or(rest.len(), |length| word_start + length);
-        let (piece, behind) = rest.split_at(rest.floor_char_boundary(word_end.min(PIECE_BYTES_MAX)));
+        let (piece, behind) = rest.split_at(piece_length(&rest[..word_end]));
         rest = behind;
         Some(piece)
     })
+}
+
+fn piece_length(word: &str) -> usize {
+    let whole_characters = word
+        .char_indices()
+        .map(|(start, character)| start + character.len_utf8());
+    whole_characters
+        .take_while(|end| *end <= PIECE_BYTES_MAX)
+        .last()
+        .unwrap_or_default()
 }
 
 /// The tool that must be called: the one that is named, or the first if any will do.
@@ -168,56 +179,177 @@ impl Message {
     }
 }
 
+/// What an answer and each of its chunks are, in the order in which `OpenAI` writes it.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [Choice<'a>],
+    usage: Option<&'a Usage>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    #[serde(flatten)]
+    said: Said<'a>,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Said<'a> {
+    Message(WireMessage<'a>),
+    Delta(WireMessage<'a>),
+}
+
+/// A message or a part of one. The outer `Option`: is the key written; the inner: is it null.
+#[derive(Default, Serialize)]
+#[expect(clippy::option_option, reason = "absent and null differ on the wire")]
+struct WireMessage<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[Value; 1]>,
+}
+
+impl<'a> WireMessage<'a> {
+    fn opening(content: Option<&'a str>) -> Self {
+        Self {
+            role: Some("assistant"),
+            content: Some(content),
+            refusal: Some(None),
+            tool_calls: None,
+        }
+    }
+
+    fn content(content: &'a str) -> Self {
+        Self {
+            content: Some(Some(content)),
+            ..Self::default()
+        }
+    }
+
+    fn tool_call(call: Value) -> Self {
+        Self {
+            tool_calls: Some([call]),
+            ..Self::default()
+        }
+    }
+}
+
+#[derive(Serialize)]
 struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
+    total_tokens: u64,
 }
 
 impl Usage {
     fn of(request: &ChatRequest, reply: &Reply) -> Self {
+        let prompt_tokens = estimate::input_tokens(request);
+        let completion_tokens = reply.output_tokens * u64::from(request.choices);
         Self {
-            prompt_tokens: estimate::input_tokens(request),
-            completion_tokens: reply.output_tokens * u64::from(request.choices),
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens,
+        }
+    }
+}
+
+/// Writes a reply down.
+struct Writer<'a> {
+    id: &'a str,
+    created: u64,
+    model: &'a str,
+    choices: u32,
+}
+
+impl Writer<'_> {
+    fn whole(&self, reply: &Reply, usage: &Usage) -> Bytes {
+        let text = match &reply.content {
+            Content::Pieces(pieces) => Some(pieces.concat()),
+            Content::ToolCall { .. } => None,
+        };
+        let choice = |index| {
+            let mut message = WireMessage::opening(text.as_deref());
+            if let Content::ToolCall { name } = &reply.content {
+                let function = json!({ "name": name, "arguments": "{}" });
+                let call = json!({ "id": self.tool_call_id(index), "type": "function", "function": function });
+                message.tool_calls = Some([call]);
+            }
+            Choice {
+                index,
+                said: Said::Message(message),
+                logprobs: None,
+                finish_reason: Some(reply.finish_reason),
+            }
+        };
+        let choices: Vec<Choice<'_>> = (0..self.choices).map(choice).collect();
+        self.json("chat.completion", &choices, Some(usage)).into()
+    }
+
+    fn stream(&self, reply: &Reply, usage: &Usage) -> Vec<Bytes> {
+        let mut events = Vec::new();
+        for index in 0..self.choices {
+            for delta in self.deltas(index, reply) {
+                events.push(self.chunk(index, delta, None));
+            }
+            events.push(self.chunk(index, WireMessage::default(), Some(reply.finish_reason)));
+        }
+        events.push(event(&self.json("chat.completion.chunk", &[], Some(usage))));
+        events.push(Bytes::from_static(b"data: [DONE]\n\n"));
+        events
+    }
+
+    fn deltas<'r>(&self, index: u32, reply: &'r Reply) -> Vec<WireMessage<'r>> {
+        match &reply.content {
+            Content::Pieces(pieces) => {
+                let opening = WireMessage::opening(Some(""));
+                let contents = pieces.iter().map(|piece| WireMessage::content(piece));
+                std::iter::once(opening).chain(contents).collect()
+            }
+            Content::ToolCall { name } => {
+                let function = json!({ "name": name, "arguments": "" });
+                let id = self.tool_call_id(index);
+                let call = json!({ "index": 0, "id": id, "type": "function", "function": function });
+                let arguments = json!({ "index": 0, "function": { "arguments": "{}" } });
+                vec![
+                    WireMessage::opening(None),
+                    WireMessage::tool_call(call),
+                    WireMessage::tool_call(arguments),
+                ]
+            }
         }
     }
 
-    fn json(&self) -> Value {
-        json!({
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
-            "prompt_tokens_details": { "cached_tokens": 0, "audio_tokens": 0 },
-            "completion_tokens_details": {
-                "reasoning_tokens": 0,
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
-        })
-    }
-}
-
-/// What an answer and each of its chunks begin with.
-struct Envelope<'a> {
-    id: &'a str,
-    created_unix_seconds: u64,
-    model: &'a str,
-}
-
-impl Envelope<'_> {
-    fn json(&self, object: &str, choices: Value, usage: Value) -> Value {
-        json!({
-            "id": self.id,
-            "object": object,
-            "created": self.created_unix_seconds,
-            "model": self.model,
-            "choices": choices,
-            "usage": usage,
-        })
+    fn chunk(&self, index: u32, delta: WireMessage<'_>, finish_reason: Option<&'static str>) -> Bytes {
+        let choice = Choice {
+            index,
+            said: Said::Delta(delta),
+            logprobs: None,
+            finish_reason,
+        };
+        event(&self.json("chat.completion.chunk", &[choice], None))
     }
 
-    fn chunk(&self, choices: Value, usage: Value) -> Bytes {
-        format!("data: {}\n\n", self.json("chat.completion.chunk", choices, usage)).into()
+    fn json(&self, object: &'static str, choices: &[Choice<'_>], usage: Option<&Usage>) -> String {
+        let envelope = Envelope {
+            id: self.id,
+            object,
+            created: self.created,
+            model: self.model,
+            choices,
+            usage,
+        };
+        serde_json::to_string(&envelope).expect("structs can always be written as JSON")
     }
 
     fn tool_call_id(&self, choice: u32) -> String {
@@ -225,61 +357,6 @@ impl Envelope<'_> {
     }
 }
 
-fn whole(envelope: &Envelope<'_>, choices: u32, reply: &Reply, usage: &Usage) -> Bytes {
-    let choice = |index| {
-        let message = match &reply.content {
-            Content::Pieces(pieces) => json!({ "role": "assistant", "content": pieces.concat(), "refusal": null }),
-            Content::ToolCall { name } => json!({
-                "role": "assistant",
-                "content": null,
-                "refusal": null,
-                "tool_calls": [{
-                    "id": envelope.tool_call_id(index),
-                    "type": "function",
-                    "function": { "name": name, "arguments": "{}" },
-                }],
-            }),
-        };
-        json!({ "index": index, "message": message, "logprobs": null, "finish_reason": reply.finish_reason })
-    };
-    let choices: Vec<Value> = (0..choices).map(choice).collect();
-    envelope
-        .json("chat.completion", choices.into(), usage.json())
-        .to_string()
-        .into()
-}
-
-fn stream(envelope: &Envelope<'_>, choices: u32, reply: &Reply, usage: &Usage) -> Vec<Bytes> {
-    let mut events = Vec::new();
-    for index in 0..choices {
-        let mut push = |delta: Value, finish_reason: Option<&str>| {
-            let choice = json!({ "index": index, "delta": delta, "logprobs": null, "finish_reason": finish_reason });
-            events.push(envelope.chunk(json!([choice]), Value::Null));
-        };
-        match &reply.content {
-            Content::Pieces(pieces) => {
-                push(json!({ "role": "assistant", "content": "", "refusal": null }), None);
-                pieces.iter().for_each(|piece| push(json!({ "content": piece }), None));
-            }
-            Content::ToolCall { name } => {
-                push(json!({ "role": "assistant", "content": null }), None);
-                let id = envelope.tool_call_id(index);
-                let call = json!({
-                    "index": 0,
-                    "id": id,
-                    "type": "function",
-                    "function": { "name": name, "arguments": "" },
-                });
-                push(json!({ "tool_calls": [call] }), None);
-                push(
-                    json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "{}" } }] }),
-                    None,
-                );
-            }
-        }
-        push(json!({}), Some(reply.finish_reason));
-    }
-    events.push(envelope.chunk(json!([]), usage.json()));
-    events.push(Bytes::from_static(b"data: [DONE]\n\n"));
-    events
+fn event(data: &str) -> Bytes {
+    format!("data: {data}\n\n").into()
 }

@@ -35,9 +35,9 @@ pub fn read(body: Bytes) -> Result<WholeAnswer, Failure> {
     let usage = value(usage_member).and_then(usage::read);
     let finish_reason = value(choices).and_then(finish_reason);
     Ok(WholeAnswer {
+        body,
         usage,
         finish_reason,
-        body,
     })
 }
 

@@ -34,7 +34,11 @@ pub struct ErrorObject<'a> {
 impl ErrorObject<'_> {
     /// The body of an error answer.
     pub fn body(&self) -> Bytes {
-        to_json(&json!({ "error": self }))
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            error: &'a ErrorObject<'a>,
+        }
+        to_json(&Envelope { error: self })
     }
 }
 
@@ -153,7 +157,9 @@ impl WireError {
                 .filter(|c| !c.is_control())
                 .take(LOGGED_WORD_LENGTH_MAX)
                 .collect();
-            words.push_str(&format!(", {key} {}", scrub::scrub(&short, "")));
+            for part in [", ", key, " ", &scrub::scrub(&short, "")] {
+                words.push_str(part);
+            }
         }
         words
     }
@@ -228,8 +234,8 @@ fn speaks_of_context(error: &WireError) -> bool {
     error.text("message").contains("maximum context length")
 }
 
-fn to_json(value: &Value) -> Bytes {
+fn to_json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value)
-        .expect("a tree of JSON values can always be written")
+        .expect("values with text for keys can always be written as JSON")
         .into()
 }

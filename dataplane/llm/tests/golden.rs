@@ -1,0 +1,255 @@
+//! Golden files: one folder a case under `tests/golden`, named by what it shows.
+//!
+//! In: `case.json` (provider and options), `request.json`, and what the provider answered, `answer.json` or
+//! `answer.sse`. Out: `upstream.json` (what the provider gets), `client.json` or `client.sse` (what the client gets) and
+//! `facts.json` (what was learnt on the way). `UPDATE_GOLDEN=1` writes the outputs anew: read the diff.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use headgate_llm::chat::{BadRequest, ChatRequest};
+use headgate_llm::dialect::openai_chat::error;
+use headgate_llm::failure::Failure;
+use headgate_llm::provider::echo::{self, EchoAnswer};
+use headgate_llm::provider::{self, EncodeOptions, Encoded, Kind, Progress, Provider};
+use headgate_llm::usage::Usage;
+use http::{HeaderMap, HeaderName};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Sat, 21 Nov 2026 10:00:00 GMT
+const NOW_UNIX_SECONDS: u64 = 1_795_255_200;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Case {
+    kind: String,
+    #[serde(default)]
+    upstream_model: String,
+    #[serde(default)]
+    overrides: Vec<(String, String)>,
+    #[serde(default)]
+    status: Option<u16>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    credential: String,
+}
+
+/// What a case produced: file names and contents.
+type Outputs = Vec<(&'static str, Vec<u8>)>;
+
+#[test]
+fn every_golden_case_comes_out_as_written() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let mut wrong = Vec::new();
+    for folder in folders() {
+        let outputs = run(&folder);
+        for name in ["upstream.json", "client.json", "client.sse", "facts.json"] {
+            let path = folder.join(name);
+            let produced = outputs
+                .iter()
+                .find(|(output, _)| *output == name)
+                .map(|(_, content)| content);
+            match produced {
+                Some(content) if update => std::fs::write(&path, content).unwrap(),
+                None if update => drop(std::fs::remove_file(&path)),
+                _ if std::fs::read(&path).ok().as_ref() != produced => {
+                    let shown = produced.map(|content| String::from_utf8_lossy(content).into_owned());
+                    wrong.push(format!(
+                        "{}: {}",
+                        path.display(),
+                        shown.unwrap_or_else(|| "not produced".into())
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} outputs differ (UPDATE_GOLDEN=1 writes them):\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+fn folders() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut folders: Vec<PathBuf> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    assert!(folders.len() > 50, "the golden cases are missing");
+    folders
+}
+
+fn run(folder: &Path) -> Outputs {
+    let read = |name: &str| std::fs::read(folder.join(name)).ok().map(Bytes::from);
+    let case: Case = serde_json::from_slice(&read("case.json").unwrap()).unwrap();
+    let kind = kind(&case.kind);
+    let provider = provider::of(kind);
+    let mut facts = json!({});
+    let mut outputs = Outputs::new();
+
+    let request = read("request.json").map(ChatRequest::parse).transpose();
+    let encoded = match &request {
+        Ok(Some(request)) => Some(encode(provider, request, &case)),
+        Ok(None) => None,
+        Err(refusal) => Some(Err(refusal.clone())),
+    };
+    match &encoded {
+        Some(Ok(encoded)) => {
+            facts["request"] =
+                json!({ "path": encoded.path, "stripUsage": encoded.strip_usage, "dropped": encoded.dropped });
+            outputs.push(("upstream.json", encoded.body.to_vec()));
+        }
+        Some(Err(refusal)) => {
+            facts["refused"] = json!({ "code": refusal.code, "param": refusal.param, "message": refusal.message });
+        }
+        None => {}
+    }
+
+    let (mut whole, mut events) = (read("answer.json"), read("answer.sse"));
+    if kind == Kind::Echo {
+        match echo::answer(
+            request.as_ref().unwrap().as_ref().unwrap(),
+            "chatcmpl-golden",
+            NOW_UNIX_SECONDS,
+        ) {
+            EchoAnswer::Whole(body) => whole = Some(body),
+            EchoAnswer::Stream(list) => events = Some(list.concat().into()),
+        }
+    }
+    if let Some(body) = whole {
+        let (client, answer) = decode_whole(provider, body, &case);
+        facts["answer"] = answer;
+        outputs.extend(client.map(|client| ("client.json", client)));
+    }
+    if let Some(events) = events {
+        let strip_usage = encoded.is_some_and(|encoded| encoded.unwrap().strip_usage);
+        let (client, stream) = decode_stream(provider, strip_usage, &events);
+        facts["stream"] = stream;
+        outputs.push(("client.sse", client));
+    }
+    outputs.push(("facts.json", format!("{facts:#}\n").into_bytes()));
+    outputs
+}
+
+fn kind(name: &str) -> Kind {
+    match name {
+        "OpenAI" => Kind::OpenAI,
+        "OpenAICompatible" => Kind::OpenAICompatible,
+        "Ollama" => Kind::Ollama,
+        "Echo" => Kind::Echo,
+        other => panic!("no such kind: {other}"),
+    }
+}
+
+fn encode(provider: &dyn Provider, request: &ChatRequest, case: &Case) -> Result<Encoded, BadRequest> {
+    let options = EncodeOptions {
+        upstream_model: &case.upstream_model,
+        overrides: &case.overrides,
+    };
+    let encoded = provider.encode_chat(request, options)?;
+    serde_json::from_slice::<Value>(&encoded.body).expect("an encoded request is valid JSON");
+    Ok(encoded)
+}
+
+fn decode_whole(provider: &dyn Provider, body: Bytes, case: &Case) -> (Option<Vec<u8>>, Value) {
+    let decoded = match case.status {
+        None => provider.decode_whole(body),
+        Some(status) => {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_UNIX_SECONDS);
+            Err(provider.decode_failure(status, &headers(case), &body, &case.credential, now))
+        }
+    };
+    match decoded {
+        Ok(answer) => {
+            let facts = json!({ "usage": usage(answer.usage), "finishReason": answer.finish_reason });
+            (Some(answer.body.to_vec()), facts)
+        }
+        Err(failure) => (failure.body.as_ref().map(|body| body.to_vec()), failure_facts(&failure)),
+    }
+}
+
+fn headers(case: &Case) -> HeaderMap {
+    let header = |(name, value): (&String, &String)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+    case.headers.iter().map(header).collect()
+}
+
+/// Decodes the stream in one piece, in single bytes and in pieces of other lengths, which must make no difference.
+fn decode_stream(provider: &dyn Provider, strip_usage: bool, events: &Bytes) -> (Vec<u8>, Value) {
+    let whole = decode_chunks(provider, strip_usage, events, events.len().max(1));
+    for chunk_length in [1, 2, 3, 7, 100, 333] {
+        let chunked = decode_chunks(provider, strip_usage, events, chunk_length);
+        assert_eq!(
+            String::from_utf8_lossy(&chunked.0),
+            String::from_utf8_lossy(&whole.0),
+            "chunks of {chunk_length}"
+        );
+        assert_eq!(chunked.1, whole.1, "chunks of {chunk_length}");
+    }
+    whole
+}
+
+fn decode_chunks(provider: &dyn Provider, strip_usage: bool, events: &Bytes, chunk_length: usize) -> (Vec<u8>, Value) {
+    let mut decoder = provider.stream_decoder(strip_usage);
+    let mut out = Vec::new();
+    let mut result = Ok(());
+    for start in (0..events.len()).step_by(chunk_length) {
+        let end = events.len().min(start + chunk_length);
+        result = decoder.push(events.slice(start..end), &mut out);
+        if result.is_err() {
+            break;
+        }
+    }
+    let result = result.and_then(|()| decoder.finish(&mut out));
+    if let Err(Failure { body: Some(body), .. }) = &result {
+        out.push(error::event(body));
+    }
+    let mut facts = progress(decoder.progress());
+    if let Err(failure) = &result {
+        facts["failure"] = failure_facts(failure);
+    }
+    (out.concat(), facts)
+}
+
+fn progress(progress: &Progress) -> Value {
+    json!({
+        "hasContent": progress.has_content,
+        "isComplete": progress.is_complete,
+        "usage": usage(progress.usage),
+        "outputBytes": progress.output_bytes,
+        "estimatedOutputTokens": progress.estimated_output_tokens(),
+        "finishReason": progress.finish_reason,
+    })
+}
+
+fn usage(usage: Option<Usage>) -> Value {
+    usage.map_or(Value::Null, |usage| {
+        json!({
+            "input": usage.input_tokens,
+            "cachedInput": usage.cached_input_tokens,
+            "cacheWrite": usage.cache_write_tokens,
+            "audioInput": usage.audio_input_tokens,
+            "output": usage.output_tokens,
+            "reasoning": usage.reasoning_tokens,
+            "audioOutput": usage.audio_output_tokens,
+            "isEstimated": usage.is_estimated,
+        })
+    })
+}
+
+fn failure_facts(failure: &Failure) -> Value {
+    json!({
+        "kind": failure.kind.as_str(),
+        "isRetryable": failure.kind.is_retryable(),
+        "status": failure.status,
+        "retryAfterSeconds": failure.retry_after.map(|wait| wait.as_secs_f64()),
+        "detail": failure.detail,
+        "hasBody": failure.body.is_some(),
+    })
+}
