@@ -128,3 +128,56 @@ impl JsonSchema for Duration {
         json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": TEXT_LENGTH_MAX })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn millis(text: &str) -> Option<u64> {
+        text.parse::<Duration>().ok().map(Duration::as_millis)
+    }
+
+    #[test]
+    fn texts_mean_what_people_mean() {
+        assert_eq!(millis("30s"), Some(30_000));
+        assert_eq!(millis("5m"), Some(300_000));
+        assert_eq!(millis("1h30m"), Some(5_400_000));
+        assert_eq!(millis("250ms"), Some(250));
+        assert_eq!(millis("0s"), Some(0));
+        assert_eq!(millis("1m1h1m"), Some(3_720_000), "order and repetition are the pattern's business, not ours");
+        assert_eq!(millis("99999h99999h"), Some(Duration::MAX.as_millis()), "eleven years are enough");
+    }
+
+    #[test]
+    fn what_the_pattern_refuses_is_refused() {
+        for text in ["", "5", "s", "5d", "1.5h", "-5s", "5 s", "100000s", "1h1m1s1ms1s", "5S", "5us", "\u{0665}s"] {
+            assert_eq!(millis(text), None, "{text}");
+        }
+        let error = "tomorrow".parse::<Duration>().unwrap_err();
+        assert!(error.to_string().contains("write for example 30s"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_the_pattern_can_be_read(text in "([0-9]{1,5}(h|m|s|ms)){1,4}") {
+            prop_assert!(text.len() <= TEXT_LENGTH_MAX as usize);
+            let duration: Duration = text.parse().unwrap();
+            prop_assert!(duration <= Duration::MAX);
+        }
+
+        #[test]
+        fn the_shortest_form_passes_the_pattern_and_reads_back(millis in 0..=Duration::MAX.as_millis()) {
+            let duration = Duration::from_millis(millis);
+            let text = duration.to_string();
+            prop_assert!(regex::Regex::new(PATTERN).unwrap().is_match(&text), "{}", text);
+            prop_assert_eq!(text.parse::<Duration>().unwrap(), duration);
+        }
+
+        #[test]
+        fn the_parser_and_the_pattern_agree(text in "[0-9hms. -]{0,12}") {
+            prop_assert_eq!(regex::Regex::new(PATTERN).unwrap().is_match(&text), text.parse::<Duration>().is_ok());
+        }
+    }
+}

@@ -98,3 +98,65 @@ impl JsonSchema for Money {
         json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": TEXT_LENGTH_MAX })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nano(text: &str) -> Option<u64> {
+        text.parse::<Money>().ok().map(Money::nano_usd)
+    }
+
+    #[test]
+    fn amounts_are_exact_to_the_nano_dollar() {
+        assert_eq!(nano("500"), Some(500_000_000_000));
+        assert_eq!(nano("0.25"), Some(250_000_000));
+        assert_eq!(nano("0.1"), Some(100_000_000), "a float would be off here");
+        assert_eq!(nano("0.000000001"), Some(1));
+        assert_eq!(nano("007.50"), Some(7_500_000_000));
+        assert_eq!(nano("0"), Some(0));
+        assert_eq!(nano("999999999.999999999"), Some(Money::MAX.nano_usd()));
+    }
+
+    #[test]
+    fn what_is_no_plain_decimal_is_refused() {
+        let wrong = ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "$5", "1 ", "1000000000", "0.0000000001", "1.2.3", "NaN"];
+        for text in wrong {
+            assert_eq!(nano(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_place_of_the_text_is_refused() {
+        assert!(serde_json::from_str::<Money>("0.1").is_err());
+        assert!(serde_json::from_str::<Money>("\"0.1\"").is_ok());
+    }
+
+    #[test]
+    fn amounts_beyond_the_text_count_as_the_largest() {
+        assert_eq!(Money::from_nano_usd(u64::MAX), Money::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_passes_the_pattern_can_be_read(text in r"[0-9]{1,9}(\.[0-9]{1,9})?") {
+            prop_assert!(text.len() <= TEXT_LENGTH_MAX as usize);
+            prop_assert!(text.parse::<Money>().unwrap() <= Money::MAX);
+        }
+
+        #[test]
+        fn every_amount_reads_back_as_itself(nano_usd in 0..=Money::MAX.nano_usd()) {
+            let money = Money::from_nano_usd(nano_usd);
+            let text = money.to_string();
+            prop_assert!(regex::Regex::new(PATTERN).unwrap().is_match(&text), "{}", text);
+            prop_assert_eq!(text.parse::<Money>().unwrap(), money);
+        }
+
+        #[test]
+        fn the_parser_and_the_pattern_agree(text in "[0-9.eE+-]{0,12}") {
+            prop_assert_eq!(regex::Regex::new(PATTERN).unwrap().is_match(&text), text.parse::<Money>().is_ok());
+        }
+    }
+}

@@ -93,3 +93,35 @@ impl JsonSchema for Ratio {
         json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": TEXT_LENGTH_MAX })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn shares_are_exact_to_a_ten_thousandth() {
+        let parts = |text: &str| text.parse::<Ratio>().ok().map(Ratio::ten_thousandths);
+        assert_eq!(parts("0.95"), Some(9_500));
+        assert_eq!(parts("0"), Some(0));
+        assert_eq!(parts("1.0"), Some(10_000));
+        assert_eq!(parts("0.0001"), Some(1));
+        for text in ["", "1.1", "2", "-0.5", ".5", "0.", "0.00001", "95%", "00.5"] {
+            assert_eq!(parts(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_parser_and_the_pattern_agree(text in "[01][.0-9]{0,6}") {
+            prop_assert_eq!(regex::Regex::new(PATTERN).unwrap().is_match(&text), text.parse::<Ratio>().is_ok());
+        }
+
+        #[test]
+        fn every_share_reads_back_as_itself(parts in 0_u16..=10_000) {
+            let ratio = Ratio::from_ten_thousandths(parts);
+            prop_assert_eq!(ratio.to_string().parse::<Ratio>().unwrap(), ratio);
+        }
+    }
+}

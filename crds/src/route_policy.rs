@@ -423,7 +423,7 @@ pub struct RouteTimeouts {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteCache {
-    /// Off, Simple (equal requests) or Semantic (also similar ones).
+    /// "Off" (in quotes: YAML reads a bare Off as false), Simple (equal requests) or Semantic (also similar ones).
     pub mode: CacheMode,
     /// How long an answer is kept.
     #[serde(default = "cache_ttl")]

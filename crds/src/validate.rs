@@ -39,7 +39,11 @@ pub(crate) fn check(value: &Value, node: &Node, path: &Path<'_>, findings: &mut 
         }
         (value, shape) => {
             let (actual, expected) = (type_name(value), shape.type_name());
-            let message = format!("Invalid value: {actual:?}: {path} in body must be of type {expected}: {actual:?}");
+            let mut message = format!("Invalid value: {actual:?}: {path} in body must be of type {expected}: {actual:?}");
+            if expected == "string" && matches!(actual, "boolean" | "integer" | "number") {
+                // YAML reads `500` as a number and `Off` as false.
+                message.push_str("; put it in quotes");
+            }
             findings.block(path, message);
         }
     }
