@@ -59,7 +59,8 @@ fn judge(rule: &Rule, value: &Value, path: &Path<'_>, scope: &Context<'_>, findi
     let message = match rule.program.execute(scope) {
         Ok(CelValue::Bool(true)) => return,
         Ok(CelValue::Bool(false)) => in_words(rule, value),
-        // The API server fails closed too. Reached only by values that other violations name already.
+        // A duration that is none, say, which its pattern has refused already. Otherwise fails closed, as the API server does.
+        Ok(_) | Err(_) if !findings.violations.is_empty() => return,
         Ok(_) | Err(_) => format!("Invalid value: rule could not be evaluated: {}", rule.message),
     };
     at_field(path, &rule.field_path, &mut |path| findings.add(path, message.as_str()));
@@ -72,8 +73,7 @@ fn in_words(rule: &Rule, value: &Value) -> String {
         "FieldValueRequired" => format!("Required value: {}", rule.message),
         _ => {
             let value = match value {
-                Value::Object(_) => "\"object\"".to_owned(),
-                Value::Array(_) => "\"array\"".to_owned(),
+                Value::Object(_) | Value::Array(_) => return format!("Invalid value: {}", rule.message),
                 Value::String(text) => shown(text),
                 other => other.to_string(),
             };
