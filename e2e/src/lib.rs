@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows the inside of a crate under test: the tests hold for whatever binary `HEADGATE_BIN` names.
 
+#[cfg(feature = "kubernetes")]
 pub mod control_plane;
 pub mod fake_provider;
 pub mod gateway;

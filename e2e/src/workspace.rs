@@ -65,8 +65,3 @@ pub fn set_up(script: &str) -> Result<PathBuf, String> {
         .map(PathBuf::from)
         .ok_or_else(|| format!("{script} printed no path"))
 }
-
-/// `make test` sets `HEADGATE_E2E=required`: nothing may then be skipped for want of a tool that `make test` installs.
-pub fn skipping_is_a_failure() -> bool {
-    std::env::var("HEADGATE_E2E").is_ok_and(|value| value == "required")
-}

@@ -34,8 +34,8 @@ async fn cluster(namespace: &str) -> Applier {
 
 async fn apply_crds(applier: &Applier) {
     for file in yaml_files(&workspace::root().join("crds")) {
-        let applied = applier.apply_yaml(&read(&file)).await;
-        applied.unwrap_or_else(|error| panic!("{} is refused: {error}", file.display()));
+        let taken = applier.apply_yaml(&read(&file)).await;
+        taken.unwrap_or_else(|error| panic!("{} is refused: {error}", file.display()));
     }
     let crds: Api<CustomResourceDefinition> = Api::all(ControlPlane::shared().await.client());
     for kind in KINDS {
