@@ -194,11 +194,14 @@ struct Drawn<'a> {
 
 impl<'a> Drawn<'a> {
     fn of(report: &'a Report) -> Self {
-        let headline = match &report.object {
-            Some(object) => format!("{object}: {}", report.message),
-            None => report.message.clone(),
+        // A line that is too long to show is named in words.
+        let shown = report.place.as_ref().filter(|place| !place.line_text.is_empty());
+        let headline = match (&report.object, shown) {
+            (_, None) => report.to_string(),
+            (Some(object), Some(_)) => format!("{object}: {}", report.message),
+            (None, Some(_)) => report.message.clone(),
         };
-        Self { report, headline, source: report.place.as_ref().map(SourceLine) }
+        Self { report, headline, source: shown.map(SourceLine) }
     }
 }
 
@@ -253,12 +256,11 @@ impl SourceLine<'_> {
 }
 
 impl SourceCode for SourceLine<'_> {
-    fn read_span<'b>(&'b self, span: &SourceSpan, _: usize, _: usize) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
-        let Place { file, line, line_text, .. } = self.0;
-        let _ = span;
-        // Column 0: the header is computed from the span's offset within this one line.
+    fn read_span<'b>(&'b self, _: &SourceSpan, _: usize, _: usize) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
+        let Place { file, line, column, line_text, .. } = self.0;
         let whole_line = (0, line_text.len()).into();
-        Ok(Box::new(MietteSpanContents::new_named(file.clone(), line_text.as_bytes(), whole_line, line - 1, 0, 1)))
+        let contents = MietteSpanContents::new_named(file.clone(), line_text.as_bytes(), whole_line, line - 1, column - 1, 1);
+        Ok(Box::new(contents))
     }
 }
 
@@ -290,10 +292,20 @@ mod tests {
 
     #[test]
     fn carets_stand_right_after_letters_of_several_bytes() {
-        let mut wide = report();
-        wide.place = Some(Place { file: "a".into(), line: 1, column: 8, length: 1, line_text: "tên: \u{1ea3}\u{1ea3} x".into() });
-        let drawn = render(&[wide], Style::Plain);
-        assert!(drawn.contains("a:1:"), "{drawn}");
+        let place = Place { file: "a".into(), line: 1, column: 6, length: 2, line_text: "t\u{ea}n: \u{1ea3}\u{1ea3} x".into() };
+        let drawn = render(&[report().at(place)], Style::Plain);
+        let lines: Vec<_> = drawn.lines().collect();
+        let source = lines.iter().position(|line| line.contains("t\u{ea}n")).expect("the line is shown");
+        let before = |line: &str, letter: char| line.chars().position(|other| other == letter).expect("it is there");
+        assert_eq!(before(lines[source], '\u{1ea3}'), before(lines[source + 1], '^'), "{drawn}");
+        assert!(drawn.contains("[a:1:6]") && lines[source + 1].ends_with(" ^^"), "{drawn}");
+    }
+
+    #[test]
+    fn a_line_too_long_to_show_is_named() {
+        let place = Place { file: "a.json".into(), line: 1, column: 9_000, length: 1, line_text: String::new() };
+        let drawn = render(&[report().at(place)], Style::Plain);
+        assert!(drawn.contains("a.json:1:9000: RoutePolicy default/chat: provider `nope`"), "{drawn}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) async fn deliver(environment: Environment, announce: Announce, listen
     let mut delivery = loaded?;
     delivery.findings.extend(findings);
     if token.is_fresh {
-        announce(&format!("export {VIRTUAL_KEY_VARIABLE}={}   # a fresh virtual key, shown this once", *token.text));
+        announce(&format!("export {VIRTUAL_KEY_VARIABLE}={}   # a fresh virtual key, shown this once", token.text.as_str()));
     }
     Ok(delivery)
 }

@@ -66,8 +66,9 @@ impl Admitted {
 /// Reads and judges all files.
 pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
     let mut admitted = Admitted::default();
-    for (index, file) in files.iter_mut().enumerate() {
-        match yaml::read(&file.text) {
+    let read = yaml::read_all(files.iter().map(|file| file.text.as_str()));
+    for (index, (file, documents)) in files.iter_mut().zip(read).enumerate() {
+        match documents {
             Ok(documents) => {
                 documents.iter().for_each(|document| file.mask(document));
                 for document in documents {
@@ -92,12 +93,8 @@ pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
 }
 
 fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth: usize, admitted: &mut Admitted) {
-    let at = |document: &Document, pointer: &str| {
-        let position = document.position(pointer);
-        file.place(if document.has(pointer) { position.value } else { position.key.unwrap_or(position.value) })
-    };
     let refuse = |document: &Document, pointer: &str, message: String| {
-        Report::new(Severity::Error, "Invalid", message).at(at(document, pointer))
+        Report::new(Severity::Error, "Invalid", message).at(file.place(document.spot(pointer)))
     };
     let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let (Some(api_version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
@@ -123,7 +120,7 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
         }
         Sorted::Doubtful(message) => {
             let warning = Report::new(Severity::Warning, "Skipped", message);
-            admitted.reports.push(warning.at(at(&document, "/apiVersion")));
+            admitted.reports.push(warning.at(file.place(document.spot("/apiVersion"))));
             return;
         }
         Sorted::Wrong { pointer, message } => {
@@ -131,15 +128,12 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
             return;
         }
     };
-    let subject = match name(&mut document.value, role, &kind) {
-        Ok(subject) => subject,
-        Err((pointer, message)) => {
-            admitted.reports.push(refuse(&document, pointer, format!("a {kind} {message}")));
-            return;
-        }
-    };
-    for Violation { pointer, message } in violations(role, &mut document) {
-        admitted.reports.push(refuse(&document, &pointer, message).about(subject.clone()).in_field(field::path(&pointer)));
+    let subject = identify(&mut document.value, role, kind);
+    for Violation { pointer, path, message } in violations(role, &mut document) {
+        // What is unknown is a name, and its value may be anything.
+        let spot = if message.starts_with("unknown field") { document.key_spot(&pointer) } else { document.spot(&pointer) };
+        let report = Report::new(Severity::Error, "Invalid", message).in_field(path).at(file.place(spot));
+        admitted.reports.push(if subject.name.is_empty() { report } else { report.about(subject.clone()) });
     }
     admitted.objects.push(Object { subject, role, file: index, document });
 }
@@ -189,31 +183,44 @@ fn sort(api_version: &str, kind: &str) -> Sorted {
     Sorted::Foreign
 }
 
-/// The object's identity; without a namespace it lives in `default`.
-fn name(manifest: &mut Value, role: Role, kind: &str) -> Result<Subject, (&'static str, String)> {
+/// The object's identity; without a namespace it lives in `default`. Whether the names are any good is judged with the
+/// rest of it.
+fn identify(manifest: &mut Value, role: Role, kind: String) -> Subject {
     let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let name = text("/metadata/name").ok_or(("/metadata", "needs `metadata.name`".to_owned()))?;
-    if !is_dns_name(&name, 253, true) {
-        let message = "has a `metadata.name` that is not lower-case letters, digits, `-` and `.`, at most 253 of them";
-        return Err(("/metadata/name", message.to_owned()));
-    }
-    let labels = manifest.pointer("/metadata/labels");
-    if !labels.is_none_or(|labels| labels.as_object().is_some_and(|map| map.values().all(Value::is_string))) {
-        return Err(("/metadata/labels", "has labels that are not strings; put their values into quotes".to_owned()));
-    }
+    let name = text("/metadata/name").unwrap_or_default();
     let namespace = match text("/metadata/namespace") {
         _ if role == Role::Namespace => String::new(),
         Some(namespace) => namespace,
-        None => "default".to_owned(),
-    };
-    if role != Role::Namespace {
-        if !is_dns_name(&namespace, 63, false) {
-            let message = "has a `metadata.namespace` that is not lower-case letters, digits and `-`, at most 63 of them";
-            return Err(("/metadata/namespace", message.to_owned()));
+        None => {
+            if let Some(metadata) = manifest.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.entry("namespace").or_insert_with(|| json!("default"));
+            }
+            "default".to_owned()
         }
-        manifest["metadata"]["namespace"] = json!(namespace);
+    };
+    Subject { kind, namespace, name }
+}
+
+/// Metadata of a Secret or a Namespace, as far as we read it.
+fn metadata_violations(manifest: &Value) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let mut refuse = |pointer: &str, message: &str| violations.push(Violation::at(pointer, message));
+    let text = |pointer: &str| manifest.pointer(pointer).map(|value| value.as_str().unwrap_or_default());
+    match text("/metadata/name") {
+        None => refuse("/metadata/name", "Required value: name is required"),
+        Some(name) if !is_dns_name(name, 253, true) => {
+            refuse("/metadata/name", "Invalid value: must be lower-case letters, digits, `-` and `.`, at most 253 of them");
+        }
+        Some(_) => {}
     }
-    Ok(Subject { kind: kind.to_owned(), namespace, name })
+    if text("/metadata/namespace").is_some_and(|namespace| !is_dns_name(namespace, 63, false)) {
+        refuse("/metadata/namespace", "Invalid value: must be lower-case letters, digits and `-`, at most 63 of them");
+    }
+    let is_labels = |labels: &Value| labels.as_object().is_some_and(|labels| labels.values().all(Value::is_string));
+    if manifest.pointer("/metadata/labels").is_some_and(|labels| !labels.is_null() && !is_labels(labels)) {
+        refuse("/metadata/labels", "Invalid value: labels are strings; put their values into quotes");
+    }
+    violations
 }
 
 /// A DNS label, or a subdomain of several (RFC 1123), as the API server demands of names.
@@ -228,33 +235,44 @@ fn is_dns_name(text: &str, length_max: usize, may_have_dots: bool) -> bool {
 
 /// Something that the API server would refuse.
 struct Violation {
-    /// A JSON pointer.
+    /// Where, as a JSON pointer.
     pointer: String,
+    /// Where, as people write it.
+    path: String,
     message: String,
+}
+
+impl Violation {
+    fn at(pointer: &str, message: &str) -> Self {
+        Self { pointer: pointer.to_owned(), path: field::path(pointer), message: message.to_owned() }
+    }
 }
 
 fn violations(role: Role, document: &mut Document) -> Vec<Violation> {
     match role {
         Role::Ours(kind) => {
-            let found = headgate_crds::admit(kind, &mut document.value);
-            found.into_iter().map(|violation| Violation { pointer: violation.pointer, message: violation.message }).collect()
+            let found = headgate_crds::admit(kind, &mut document.value).into_iter();
+            found.map(|found| Violation { pointer: yaml::pointer(&found.pointer), path: found.path, message: found.message }).collect()
         }
-        Role::Secret => match secret::read(&document.value, &secret::Variables::StandIn) {
-            Ok(_) => Vec::new(),
-            Err(wrong) => wrong.into_iter().map(|secret::Wrong { pointer, message }| Violation { pointer, message }).collect(),
-        },
-        Role::Namespace => Vec::new(),
+        Role::Namespace => metadata_violations(&document.value),
+        Role::Secret => {
+            let mut violations = metadata_violations(&document.value);
+            if let Err(wrong) = secret::read(&document.value, &secret::Variables::StandIn) {
+                violations.extend(wrong.iter().map(|wrong| Violation::at(&wrong.pointer, &wrong.message)));
+            }
+            violations
+        }
     }
 }
 
 /// Git has no "newer": of two objects with one name neither wins.
 fn refuse_duplicates(files: &[SourceFile], admitted: &mut Admitted) {
     let mut first: BTreeMap<&Subject, &Object> = BTreeMap::new();
-    for object in &admitted.objects {
-        let place_of = |object: &Object| files[object.file].place(object.document.position("/metadata/name").value);
+    for object in admitted.objects.iter().filter(|object| !object.subject.name.is_empty()) {
+        let place_of = |object: &Object| files[object.file].place(object.document.spot("/metadata/name"));
         if let Some(other) = first.get(&object.subject) {
             let message = format!("is declared twice; the other one is at {}", place_of(other));
-            let report = Report::new(Severity::Error, "Duplicate", message).about(object.subject.clone());
+            let report = Report::new(Severity::Error, "Conflicted", message).about(object.subject.clone());
             admitted.reports.push(report.at(place_of(object)).help("remove one of the two, or rename it"));
         } else {
             first.insert(&object.subject, object);

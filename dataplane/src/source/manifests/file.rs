@@ -87,6 +87,10 @@ impl SourceFile {
         };
         let start = after(line.start, spot.column - 1).min(line.end);
         let end = after(start, spot.length);
+        let written = self.text[start..end].trim_end();
+        if self.text[start + written.len()..end].contains('\n') {
+            return start..start + written.len(); // a block of lines reaches to where the next value begins
+        }
         start..memchr::memchr(b'\n', &self.text.as_bytes()[end..]).map_or(self.text.len(), |at| end + at)
     }
 }
@@ -171,7 +175,8 @@ stringData:
 
     fn readable(text: &str) -> SourceFile {
         let mut file = SourceFile::new("a.yaml".to_owned(), text.to_owned());
-        yaml::read(text).unwrap().iter().for_each(|document| file.mask(document));
+        let documents = yaml::read_all(std::iter::once(text)).remove(0).unwrap();
+        documents.iter().for_each(|document| file.mask(document));
         file
     }
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headgate_compile::{Compiled, Options, Resources, Secret, SecretValue, compile};
-use headgate_crds::{Duration, Kind, VirtualKey};
+use headgate_crds::{Duration, Kind, Object as Typed, VirtualKey};
 use headgate_snapshot::{ObjectName, SealingKey, Snapshot};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -225,11 +225,13 @@ fn resources(admitted: &Admitted, variables: &Variables) -> Resources {
     for Object { subject, role, document, .. } in &admitted.objects {
         let name = ObjectName::new(&subject.namespace, &subject.name);
         match role {
-            Role::Ours(Kind::LLMProvider) => resources.providers.push(typed(&document.value)),
-            Role::Ours(Kind::RoutePolicy) => resources.routes.push(typed(&document.value)),
-            Role::Ours(Kind::VirtualKey) => resources.keys.push(typed(&document.value)),
-            Role::Ours(Kind::Budget) => resources.budgets.push(typed(&document.value)),
-            Role::Ours(Kind::GuardrailPolicy) => resources.guardrails.push(typed(&document.value)),
+            Role::Ours(kind) => match typed(*kind, &document.value) {
+                Typed::LLMProvider(provider) => resources.providers.push(*provider),
+                Typed::RoutePolicy(route) => resources.routes.push(*route),
+                Typed::VirtualKey(key) => resources.keys.push(*key),
+                Typed::Budget(budget) => resources.budgets.push(*budget),
+                Typed::GuardrailPolicy(guardrail) => resources.guardrails.push(*guardrail),
+            },
             Role::Secret => {
                 let entries = secret::read(&document.value, variables).expect("admission has read this Secret");
                 resources.secrets.insert(name, Secret { entries, ..Secret::default() });
@@ -245,8 +247,8 @@ fn resources(admitted: &Admitted, variables: &Variables) -> Resources {
     resources
 }
 
-fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
-    T::deserialize(value).expect("what the schema admits deserialises; headgate-crds promises so and tests it")
+fn typed(kind: Kind, value: &Value) -> Typed {
+    Typed::from_value(kind, value.clone()).expect("`admit` promises that what it lets through can be read")
 }
 
 /// The key's owner, its Secret, and what to mint.
@@ -292,9 +294,7 @@ fn report(findings: Vec<headgate_compile::Finding>, admitted: Admitted, files: &
 /// Where a field stands; what is missing is shown at the nearest key around it, the whole object at its name.
 fn place(object: &Object, files: &[SourceFile], path: &str) -> crate::diagnostic::Place {
     let pointer = if path.is_empty() { "/metadata/name".to_owned() } else { field::pointer(path) };
-    let position = object.document.position(&pointer);
-    let spot = if object.document.has(&pointer) { position.value } else { position.key.unwrap_or(position.value) };
-    files[object.file].place(spot)
+    files[object.file].place(object.document.spot(&pointer))
 }
 
 /// As one reads: file by file, line by line; what has no place comes last.

@@ -16,6 +16,10 @@ use serde_yaml::{Location, Spanned};
 const NODES_MAX: usize = 500_000;
 /// Documents in one file.
 const DOCUMENTS_MAX: usize = 20_000;
+/// Mappings and lists within each other; manifests with a JSON schema in them are the deepest.
+const DEPTH_MAX: usize = 64;
+/// For [`DEPTH_MAX`] levels, several times over.
+const STACK_BYTES: usize = 16 << 20;
 /// What aliases may add to a file: enough to share a block between manifests, too little for a bomb.
 const ALIAS_EVENTS_MAX: usize = 50_000;
 
@@ -68,9 +72,16 @@ impl Document {
         }
     }
 
-    /// Whether `pointer` names a value of this document.
-    pub(super) fn has(&self, pointer: &str) -> bool {
-        self.positions.contains_key(pointer)
+    /// What to show for the value at `pointer`: the value, or for what is missing the key of what should hold it.
+    pub(super) fn spot(&self, pointer: &str) -> Spot {
+        let Position { key, value } = self.position(pointer);
+        if self.positions.contains_key(pointer) { value } else { key.unwrap_or(value) }
+    }
+
+    /// What to show for the name of the value at `pointer`.
+    pub(super) fn key_spot(&self, pointer: &str) -> Spot {
+        let Position { key, value } = self.position(pointer);
+        key.unwrap_or(value)
     }
 
     /// The items of the list at `pointer` as documents of their own, for `kind: List`.
@@ -89,10 +100,37 @@ impl Document {
     }
 }
 
+/// The pointer of these segments.
+pub(super) fn pointer(segments: &[String]) -> String {
+    segments.iter().map(|segment| format!("/{}", escaped(segment))).collect()
+}
+
+fn escaped(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+/// Reads the documents of each file. The parser is recursive and takes some 40 KiB of stack a level without
+/// optimisation, more than the threads of an async runtime have for the depth that it allows; so it gets a stack of its own.
+pub(super) fn read_all<'a>(texts: impl Iterator<Item = &'a str> + Send) -> Vec<Result<Vec<Document>, Unreadable>> {
+    std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new()
+            .name("manifests".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || texts.map(read).collect())
+            .expect("a process that serves can start a thread");
+        reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
 /// Reads all documents of a file, empty ones left out.
-pub(super) fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
+fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
     let options = serde_yaml::options! {
-        budget: serde_yaml::budget! { max_nodes: NODES_MAX, max_documents: DOCUMENTS_MAX },
+        budget: serde_yaml::budget! {
+            max_nodes: NODES_MAX,
+            max_documents: DOCUMENTS_MAX,
+            max_depth: DEPTH_MAX,
+            flow_nesting_limit: DEPTH_MAX,
+        },
         alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: ALIAS_EVENTS_MAX },
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -133,7 +171,7 @@ fn document(tree: Spanned<Tree>) -> Document {
     Document { value, positions }
 }
 
-/// The parser bounds the depth (64), so recursion is safe.
+/// The parser bounds the depth, so recursion is safe.
 fn flatten(tree: Spanned<Tree>, key: Option<Spot>, pointer: String, positions: &mut BTreeMap<String, Position>) -> Value {
     let value = match tree.value {
         Tree::Scalar(value) => value,
@@ -144,7 +182,7 @@ fn flatten(tree: Spanned<Tree>, key: Option<Spot>, pointer: String, positions: &
         Tree::Mapping(entries) => {
             let mut map = Map::new();
             for (name, value) in entries {
-                let child = format!("{pointer}/{}", name.value.replace('~', "~0").replace('/', "~1"));
+                let child = format!("{pointer}/{}", escaped(&name.value));
                 map.insert(name.value, flatten(value, Some(spot_of(&name.referenced)), child, positions));
             }
             Value::Object(map)
@@ -227,6 +265,10 @@ mod tests {
 
     use super::*;
 
+    fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
+        read_all(std::iter::once(text)).remove(0)
+    }
+
     fn spot(document: &Document, pointer: &str) -> (usize, usize, usize) {
         let Spot { line, column, length } = document.position(pointer).value;
         (line, column, length)
@@ -244,7 +286,7 @@ mod tests {
     fn what_is_missing_is_placed_at_what_should_hold_it() {
         let documents = read("spec:\n  model: x\n").unwrap();
         assert_eq!(documents[0].position("/spec/targets/0/name").key.unwrap().line, 1);
-        assert!(!documents[0].has("/spec/targets"));
+        assert_eq!(documents[0].spot("/spec/targets/0/name"), documents[0].key_spot("/spec"));
     }
 
     #[test]
