@@ -12,7 +12,7 @@ use crate::scrub;
 pub struct Failure {
     /// What kind of trouble it is.
     pub kind: FailureKind,
-    /// The provider's HTTP status, if it answered.
+    /// The provider's HTTP status, if it answered; where that was 200, the one that its error names, if it does.
     pub status: Option<u16>,
     /// How long the provider asked to wait.
     pub retry_after: Option<Duration>,

@@ -436,7 +436,7 @@ pub enum FieldsError {
 }
 
 /// Validates `text` as a JSON object and writes into `found[i]` where the field `names[i]` stands. Names are compared
-/// after unescaping. `names` are lower case ASCII, and `found` is as long and filled with `None`.
+/// after unescaping. `found` is as long as `names` and filled with `None`.
 pub fn find_fields(
     text: &[u8],
     names: &[&str],
@@ -491,5 +491,7 @@ fn spelling(key: &str, name: &str) -> Option<Spelling> {
         '\u{212A}' => 'k',
         other => other.to_ascii_lowercase(),
     });
-    folded.eq(name.chars()).then_some(Spelling::Variant)
+    folded
+        .eq(name.chars().map(|character| character.to_ascii_lowercase()))
+        .then_some(Spelling::Variant)
 }

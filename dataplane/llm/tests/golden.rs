@@ -4,6 +4,8 @@
 //! `answer.sse`. Out: `upstream.json` (what the provider gets), `client.json` or `client.sse` (what the client gets) and
 //! `facts.json` (what was learnt on the way). `UPDATE_GOLDEN=1` writes the outputs anew: read the diff.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 

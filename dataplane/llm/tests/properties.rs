@@ -1,5 +1,7 @@
 //! What holds for every input, searched for with generated ones.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use bytes::Bytes;
 use headgate_llm::chat::ChatRequest;
 use headgate_llm::dialect::openai_chat::stream::Tap;
@@ -38,25 +40,36 @@ fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..14).prop_map(|pieces| pieces.concat())
 }
 
+/// Pieces that events are made of, in any order.
+fn nearly_an_event() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        8 => prop::sample::select(vec![
+            "data: ", "event: error", "\n", "\r\n", "\n\n", "{\"choices\":[{\"index\":", "0", "99999999999", ",\"delta\":{",
+            "\"delta\"", "\"content\":\"", "a\\", "\"", "}", "}]", "}\n\n", "\"finish_reason\":", "null", "\"usage\":{",
+            "\"error\":", "[DONE]", "{", "[", ":", ",",
+        ]).prop_map(|piece| piece.as_bytes().to_vec()),
+        1 => vec(any::<u8>(), 1..4),
+    ];
+    vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+}
+
 fn is_valid_here(text: &[u8]) -> bool {
     json::walk(text, |_| ControlFlow::Continue(())).is_ok()
 }
 
-/// `serde_json` also refuses numbers that no float can hold; the grammar has no such bound.
-fn is_valid_there(text: &[u8]) -> bool {
+/// `serde_json` stops at numbers that no float can hold; the grammar has no such bound, so there is nothing to compare.
+fn is_valid_there(text: &[u8]) -> Option<bool> {
     match serde_json::from_slice::<Value>(text) {
-        Ok(_) => true,
-        Err(error) => error.to_string().starts_with("number out of range"),
+        Ok(_) => Some(true),
+        Err(error) if error.to_string().starts_with("number out of range") => None,
+        Err(_) => Some(false),
     }
 }
 
 fn check_agreement(text: &[u8]) -> Result<(), TestCaseError> {
-    prop_assert_eq!(
-        is_valid_here(text),
-        is_valid_there(text),
-        "{}",
-        String::from_utf8_lossy(text)
-    );
+    if let Some(is_valid) = is_valid_there(text) {
+        prop_assert_eq!(is_valid_here(text), is_valid, "{}", String::from_utf8_lossy(text));
+    }
     Ok(())
 }
 
@@ -150,9 +163,15 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_decoders_panic(chunks in vec(vec(prop_oneof![any::<u8>(), prop::sample::select(b"\r\n:{}[]\"data".to_vec())], 0..40), 0..8)) {
+    fn no_bytes_make_the_decoders_panic(
+        chunks in vec(nearly_an_event(), 0..8),
+        is_committed: bool,
+    ) {
         let mut tap = Tap::new(true);
         let mut out = Vec::new();
+        if is_committed {
+            tap.push(Bytes::from_static(EVENTS[5].as_bytes()), &mut out).unwrap();
+        }
         for chunk in &chunks {
             let _ = tap.push(Bytes::copy_from_slice(chunk), &mut out);
         }

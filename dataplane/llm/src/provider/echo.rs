@@ -114,24 +114,22 @@ impl Reply {
 fn pieces_of(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let word_start = rest.find(|character: char| !character.is_whitespace())?;
-        let word_end = rest[word_start..]
-            .find(char::is_whitespace)
-            .map_or(rest.len(), |length| word_start + length);
-        let (piece, behind) = rest.split_at(piece_length(&rest[..word_end]));
+        let (piece, behind) = rest.split_at(piece_length(rest));
         rest = behind;
-        Some(piece)
+        (!piece.is_empty()).then_some(piece)
     })
 }
 
-fn piece_length(word: &str) -> usize {
-    let whole_characters = word
-        .char_indices()
-        .map(|(start, character)| start + character.len_utf8());
-    whole_characters
-        .take_while(|end| *end <= PIECE_BYTES_MAX)
-        .last()
-        .unwrap_or_default()
+fn piece_length(text: &str) -> usize {
+    let mut in_word = false;
+    for (start, character) in text.char_indices() {
+        let ends_word = in_word && character.is_whitespace();
+        if ends_word || start + character.len_utf8() > PIECE_BYTES_MAX {
+            return start;
+        }
+        in_word |= !character.is_whitespace();
+    }
+    text.len()
 }
 
 /// The tool that must be called: the one that is named, or the first if any will do.
@@ -246,6 +244,7 @@ impl<'a> WireMessage<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,

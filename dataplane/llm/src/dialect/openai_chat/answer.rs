@@ -41,18 +41,17 @@ pub fn read(body: Bytes) -> Result<WholeAnswer, Failure> {
     })
 }
 
-/// The finish reason of the first choice.
+/// The finish reason of the first choice. The text is valid, as part of a body that is: the pass begins at the first
+/// choice and stops at its reason, and what it says about the text behind the choice is of no interest.
 fn finish_reason(choices: &[u8]) -> Option<String> {
-    let mut first = None;
-    // The text was validated with the body around it, and the pass may stop after the first choice.
-    json::walk(choices, |choice| {
-        first = Some(choice.value);
+    let first_choice = &choices[memchr::memchr(b'{', choices)?..];
+    let mut reason = None;
+    let _ = json::walk(first_choice, |member| {
+        if &first_choice[member.key] != b"\"finish_reason\"" {
+            return ControlFlow::Continue(());
+        }
+        reason = json::string_value(&first_choice[member.value]).map(Into::into);
         ControlFlow::Break(())
-    })
-    .ok()?;
-    let choice = &choices[first?];
-    let mut found = [None];
-    json::find_fields(choice, &["finish_reason"], Repeats::TakeLast, &mut found).ok()?;
-    let [Some(member)] = found else { return None };
-    json::string_value(&choice[member.value]).map(Into::into)
+    });
+    reason
 }
