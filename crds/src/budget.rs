@@ -31,7 +31,11 @@ use crate::{Duration, LocalRef, Money, SecretRef, schema};
     printcolumn(name = "Used%", type_ = "integer", json_path = ".status.percentUsed"),
     printcolumn(name = "Period", type_ = "string", json_path = ".spec['period','rolling']"),
     printcolumn(name = "Resets", type_ = "string", json_path = ".status.resetsAt"),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -66,7 +70,10 @@ pub struct BudgetSpec {
     pub rolling: Option<Duration>,
     /// The IANA time zone in which calendar periods begin.
     #[serde(default = "utc")]
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z][-+_A-Za-z0-9]*(/[-+_A-Za-z0-9]+){0,2}$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = "^[A-Za-z][-+_A-Za-z0-9]*(/[-+_A-Za-z0-9]+){0,2}$")
+    )]
     pub time_zone: String,
     /// Which virtual keys are charged to it. {}: every key of this namespace. Absent: any key, for models or providers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +109,10 @@ fn utc() -> String {
 }
 
 fn alerts() -> Vec<BudgetAlert> {
-    vec![BudgetAlert { percent: 80, webhook: None }]
+    vec![BudgetAlert {
+        percent: 80,
+        webhook: None,
+    }]
 }
 
 /// The calendar period after which the count starts anew; Total never does. Exactly one of period and rolling.

@@ -20,7 +20,11 @@ pub(crate) fn normalise(value: &mut Value, node: &Node) {
                 }
             }
             for (name, value) in object.iter_mut() {
-                let node = shape.fields.get(name).map(|field| &field.node).or(shape.entries.as_deref());
+                let node = shape
+                    .fields
+                    .get(name)
+                    .map(|field| &field.node)
+                    .or(shape.entries.as_deref());
                 if let Some(node) = node {
                     normalise(value, node);
                 }

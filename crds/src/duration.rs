@@ -23,11 +23,17 @@ pub struct Duration {
 
 impl Duration {
     /// The longest span: 99999 hours, what one component of the text can say.
-    pub const MAX: Self = Self { millis: 99_999 * 3_600_000 };
+    pub const MAX: Self = Self {
+        millis: 99_999 * 3_600_000,
+    };
 
     /// So many milliseconds, [`Self::MAX`] at most.
     pub const fn from_millis(millis: u64) -> Self {
-        if millis > Self::MAX.millis { Self::MAX } else { Self { millis } }
+        if millis > Self::MAX.millis {
+            Self::MAX
+        } else {
+            Self { millis }
+        }
     }
 
     /// So many seconds, [`Self::MAX`] at most.
@@ -77,14 +83,20 @@ impl FromStr for Duration {
             millis += number.parse::<u64>().map_err(|_| wrong())? * unit_millis;
             rest = after;
         }
-        if components == 0 { Err(wrong()) } else { Ok(Self::from_millis(millis)) }
+        if components == 0 {
+            Err(wrong())
+        } else {
+            Ok(Self::from_millis(millis))
+        }
     }
 }
 
 /// Splits the unit off the front: its length in milliseconds, and what follows. `ms` before `m`, of which it is no prefix.
 fn unit(text: &str) -> Option<(u64, &str)> {
     const UNITS: [(&str, u64); 4] = [("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    UNITS.iter().find_map(|(name, millis)| Some((*millis, text.strip_prefix(name)?)))
+    UNITS
+        .iter()
+        .find_map(|(name, millis)| Some((*millis, text.strip_prefix(name)?)))
 }
 
 impl fmt::Display for Duration {
@@ -99,7 +111,10 @@ impl fmt::Display for Duration {
             (self.millis / 1_000 % 60, "s"),
             (self.millis % 1_000, "ms"),
         ];
-        parts.iter().filter(|(number, _)| *number > 0).try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
+        parts
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
     }
 }
 
@@ -111,7 +126,9 @@ impl Serialize for Duration {
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -146,13 +163,34 @@ mod tests {
         assert_eq!(millis("1h30m"), Some(5_400_000));
         assert_eq!(millis("250ms"), Some(250));
         assert_eq!(millis("0s"), Some(0));
-        assert_eq!(millis("1m1h1m"), Some(3_720_000), "order and repetition are the pattern's business, not ours");
-        assert_eq!(millis("99999h99999h"), Some(Duration::MAX.as_millis()), "eleven years are enough");
+        assert_eq!(
+            millis("1m1h1m"),
+            Some(3_720_000),
+            "order and repetition are the pattern's business, not ours"
+        );
+        assert_eq!(
+            millis("99999h99999h"),
+            Some(Duration::MAX.as_millis()),
+            "eleven years are enough"
+        );
     }
 
     #[test]
     fn what_the_pattern_refuses_is_refused() {
-        for text in ["", "5", "s", "5d", "1.5h", "-5s", "5 s", "100000s", "1h1m1s1ms1s", "5S", "5us", "\u{0665}s"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "5d",
+            "1.5h",
+            "-5s",
+            "5 s",
+            "100000s",
+            "1h1m1s1ms1s",
+            "5S",
+            "5us",
+            "\u{0665}s",
+        ] {
             assert_eq!(millis(text), None, "{text}");
         }
         let error = "tomorrow".parse::<Duration>().unwrap_err();

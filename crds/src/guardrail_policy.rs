@@ -27,7 +27,11 @@ use crate::{AllowedNamespaces, Duration, LocalRef, Ratio, SecretRef, schema};
     doc = "What may go in and come out.",
     printcolumn(name = "Input", type_ = "string", json_path = ".status.inputSummary"),
     printcolumn(name = "Output", type_ = "string", json_path = ".status.outputSummary"),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -453,7 +457,10 @@ const fn window_characters() -> u32 {
 
 impl Default for StreamCheck {
     fn default() -> Self {
-        Self { mode: StreamMode::default(), window_characters: window_characters() }
+        Self {
+            mode: StreamMode::default(),
+            window_characters: window_characters(),
+        }
     }
 }
 

@@ -15,8 +15,13 @@ pub enum Kind {
 
 impl Kind {
     /// All five, in the order in which documentation names them.
-    pub const ALL: [Self; 5] =
-        [Self::LLMProvider, Self::RoutePolicy, Self::VirtualKey, Self::Budget, Self::GuardrailPolicy];
+    pub const ALL: [Self; 5] = [
+        Self::LLMProvider,
+        Self::RoutePolicy,
+        Self::VirtualKey,
+        Self::Budget,
+        Self::GuardrailPolicy,
+    ];
 
     /// What a manifest says in `kind`.
     pub const fn as_str(self) -> &'static str {

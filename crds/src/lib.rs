@@ -4,6 +4,11 @@
 //! [`admit`] judges a manifest by that same schema without a cluster. This crate knows no client and no snapshot: what the
 //! fields mean is the business of `headgate-compile`.
 
+// A false alarm: two printer columns of one type are not one attribute twice.
+#![allow(clippy::duplicated_attributes)]
+// Doc comments of fields are what `kubectl explain` prints, where backticks are noise.
+#![allow(clippy::doc_markdown)]
+
 pub mod budget;
 pub mod condition;
 mod defaulting;
@@ -15,6 +20,7 @@ pub mod llm_provider;
 pub mod manifest;
 pub mod money;
 mod object_meta;
+pub mod rate_limits;
 pub mod ratio;
 pub mod reference;
 pub mod route_policy;
@@ -32,6 +38,7 @@ pub use kind::Kind;
 pub use llm_provider::{LLMProvider, LLMProviderSpec, LLMProviderStatus};
 pub use manifest::{Object, admit};
 pub use money::Money;
+pub use rate_limits::RateLimits;
 pub use ratio::Ratio;
 pub use reference::{AllowedNamespaces, LocalRef, NamespacesFrom, SecretRef};
 pub use route_policy::{RoutePolicy, RoutePolicySpec, RoutePolicyStatus};

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::{Condition, unseen};
-use crate::{AllowedNamespaces, Duration, Money, Ratio, SecretRef, schema};
+use crate::{AllowedNamespaces, Duration, Money, RateLimits, Ratio, SecretRef, schema};
 
 /// What an `LLMProvider` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -25,7 +25,11 @@ use crate::{AllowedNamespaces, Duration, Money, Ratio, SecretRef, schema};
     doc = "An account at an LLM service: where it is, what opens it and which models it has.",
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Models", type_ = "integer", json_path = ".status.modelCount"),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -206,7 +210,10 @@ pub struct WorkloadIdentity {
 pub struct Azure {
     /// The API version (2024-10-21), or v1 for the versionless API.
     #[serde(default = "v1")]
-    #[schemars(length(min = 1, max = 32), regex(pattern = "^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$"))]
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = "^(v1|[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?)$")
+    )]
     pub api_version: String,
     /// The deployment of each model; a model not listed is deployed under its upstreamModel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -446,25 +453,6 @@ impl Default for ProviderTimeouts {
             total: total_timeout(),
         }
     }
-}
-
-/// How much may pass: per minute, and at once. At least one of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("minProperties" = 1))]
-pub struct RateLimits {
-    /// Requests per minute.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000_000))]
-    pub requests_per_minute: Option<u64>,
-    /// Tokens per minute, input and output together.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
-    pub tokens_per_minute: Option<u64>,
-    /// Requests at one moment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub concurrent_requests: Option<u64>,
 }
 
 /// What happens with tuning parameters that a service cannot take.

@@ -8,7 +8,10 @@ use headgate_crds::{Kind, definition};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments != ["write"] {
-        eprintln!("usage: {} (writes crds/*.yaml from the types)", definition::WRITE_COMMAND);
+        eprintln!(
+            "usage: {} (writes crds/*.yaml from the types)",
+            definition::WRITE_COMMAND
+        );
         return ExitCode::from(2);
     }
     for kind in Kind::ALL {

@@ -19,7 +19,10 @@ pub fn admit(kind: Kind, object: &mut Value) -> Vec<Violation> {
     let mut findings = Findings::default();
     let node = structural::node(kind);
     let Value::Object(fields) = object else {
-        findings.add(&Path::Root, format!("a {kind} is a mapping with apiVersion, kind, metadata and spec"));
+        findings.add(
+            &Path::Root,
+            format!("a {kind} is a mapping with apiVersion, kind, metadata and spec"),
+        );
         return findings.violations;
     };
     fields.remove("status");
@@ -32,7 +35,11 @@ pub fn admit(kind: Kind, object: &mut Value) -> Vec<Violation> {
         rules::evaluate(object, node, &Path::Root, &mut findings);
     }
     if let Value::Object(fields) = object {
-        fields.extend(described.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        fields.extend(
+            described
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        );
     }
     findings.violations
 }

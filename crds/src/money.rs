@@ -25,13 +25,19 @@ pub struct Money {
 
 impl Money {
     /// One nano-dollar below a billion dollars: the largest amount that the text can say.
-    pub const MAX: Self = Self { nano_usd: NANO_PER_USD * NANO_PER_USD - 1 };
+    pub const MAX: Self = Self {
+        nano_usd: NANO_PER_USD * NANO_PER_USD - 1,
+    };
     /// Nothing.
     pub const ZERO: Self = Self { nano_usd: 0 };
 
     /// So many nano-USD, [`Self::MAX`] at most: a status that counted further still has to be readable.
     pub const fn from_nano_usd(nano_usd: u64) -> Self {
-        if nano_usd > Self::MAX.nano_usd { Self::MAX } else { Self { nano_usd } }
+        if nano_usd > Self::MAX.nano_usd {
+            Self::MAX
+        } else {
+            Self { nano_usd }
+        }
     }
 
     /// The amount in nano-USD.
@@ -57,7 +63,9 @@ impl FromStr for Money {
         }
         let dollars: u64 = whole.parse().map_err(|_| wrong())?;
         let nanos: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
-        Ok(Self { nano_usd: dollars * NANO_PER_USD + nanos })
+        Ok(Self {
+            nano_usd: dollars * NANO_PER_USD + nanos,
+        })
     }
 }
 
@@ -81,7 +89,9 @@ impl Serialize for Money {
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -122,7 +132,22 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_decimal_is_refused() {
-        let wrong = ["", ".", "1.", ".5", "-1", "+1", "1e3", "1,5", "$5", "1 ", "1000000000", "0.0000000001", "1.2.3", "NaN"];
+        let wrong = [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "1,5",
+            "$5",
+            "1 ",
+            "1000000000",
+            "0.0000000001",
+            "1.2.3",
+            "NaN",
+        ];
         for text in wrong {
             assert_eq!(nano(text), None, "{text}");
         }

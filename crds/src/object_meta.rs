@@ -82,7 +82,10 @@ fn text<'a>(metadata: &'a Map<String, Value>, name: &str, path: &Path<'_>, findi
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text),
         Some(_) => {
-            findings.add(&Path::Field(path, name), format!("Invalid value: {name} must be of type string"));
+            findings.add(
+                &Path::Field(path, name),
+                format!("Invalid value: {name} must be of type string"),
+            );
             None
         }
     }
@@ -120,7 +123,9 @@ fn check_map(metadata: &Map<String, Value>, field: &str, path: &Path<'_>, findin
 }
 
 fn is_label_key(key: &str) -> bool {
-    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let (prefix, name) = key
+        .split_once('/')
+        .map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let is_prefix = |prefix: &str| prefix.len() <= 253 && OBJECT_NAME.is_match(prefix);
     prefix.is_none_or(is_prefix) && name.len() <= 63 && QUALIFIED_NAME.is_match(name)
 }

@@ -24,7 +24,13 @@ pub struct Ratio {
 impl Ratio {
     /// So many ten-thousandths, 10 000 (the whole) at most.
     pub const fn from_ten_thousandths(ten_thousandths: u16) -> Self {
-        if ten_thousandths > 10_000 { Self { ten_thousandths: 10_000 } } else { Self { ten_thousandths } }
+        if ten_thousandths > 10_000 {
+            Self {
+                ten_thousandths: 10_000,
+            }
+        } else {
+            Self { ten_thousandths }
+        }
     }
 
     /// The share in ten-thousandths: 0 to 10 000.
@@ -51,7 +57,9 @@ impl FromStr for Ratio {
         let parts: u16 = format!("{fraction:0<4}").parse().map_err(|_| wrong())?;
         match (whole, parts) {
             ("0", parts) => Ok(Self { ten_thousandths: parts }),
-            (_, 0) => Ok(Self { ten_thousandths: 10_000 }),
+            (_, 0) => Ok(Self {
+                ten_thousandths: 10_000,
+            }),
             _ => Err(wrong()),
         }
     }
@@ -76,7 +84,9 @@ impl Serialize for Ratio {
 
 impl<'de> Deserialize<'de> for Ratio {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 

@@ -38,7 +38,11 @@ pub const DEFAULT_RETRY_STATUS_CODES: [u16; 2] = [408, 429];
     printcolumn(name = "Models", type_ = "string", json_path = ".spec.models"),
     printcolumn(name = "Strategy", type_ = "string", json_path = ".spec.strategy"),
     printcolumn(name = "Targets", type_ = "string", json_path = ".status.targetSummary"),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
@@ -397,7 +401,10 @@ const fn backoff_max() -> Duration {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { base: backoff_base(), max: backoff_max() }
+        Self {
+            base: backoff_base(),
+            max: backoff_max(),
+        }
     }
 }
 

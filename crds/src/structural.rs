@@ -119,21 +119,32 @@ fn load(kind: Kind) -> Node {
 
 impl Node {
     fn of(schema: JSONSchemaProps) -> Self {
-        let rules: Vec<Rule> =
-            schema.x_kubernetes_validations.as_deref().unwrap_or_default().iter().map(Rule::of).collect();
+        let rules: Vec<Rule> = schema
+            .x_kubernetes_validations
+            .as_deref()
+            .unwrap_or_default()
+            .iter()
+            .map(Rule::of)
+            .collect();
         let default = schema.default.as_ref().map(|default| default.0.clone());
         let shape = match schema.type_.as_deref() {
             Some("object") => Shape::Object(ObjectShape::of(schema)),
             Some("array") => Shape::Array(ArrayShape::of(schema)),
             Some("string") => Shape::String(StringShape::of(schema)),
-            Some("integer") => {
-                Shape::Integer { minimum: schema.minimum.map(whole), maximum: schema.maximum.map(whole) }
-            }
+            Some("integer") => Shape::Integer {
+                minimum: schema.minimum.map(whole),
+                maximum: schema.maximum.map(whole),
+            },
             Some("boolean") => Shape::Boolean,
             other => unreachable!("our definitions have no schema of type {other:?}"),
         };
         let has_rules_within = !rules.is_empty() || shape.children().any(|child| child.has_rules_within);
-        Self { shape, default, rules, has_rules_within }
+        Self {
+            shape,
+            default,
+            rules,
+            has_rules_within,
+        }
     }
 }
 
@@ -151,9 +162,13 @@ impl Shape {
 
     fn children(&self) -> Box<dyn Iterator<Item = &Node> + '_> {
         match self {
-            Self::Object(object) => {
-                Box::new(object.fields.values().map(|field| &field.node).chain(object.entries.as_deref()))
-            }
+            Self::Object(object) => Box::new(
+                object
+                    .fields
+                    .values()
+                    .map(|field| &field.node)
+                    .chain(object.entries.as_deref()),
+            ),
             Self::Array(array) => Box::new(std::iter::once(&*array.items)),
             Self::String(_) | Self::Integer { .. } | Self::Boolean => Box::new(std::iter::empty()),
         }
@@ -168,7 +183,13 @@ impl ObjectShape {
         };
         let fields = schema.properties.unwrap_or_default().into_iter().map(|(name, field)| {
             let cel_key = Key::String(Arc::new(cel_name(&name)));
-            (name, Field { cel_key, node: Node::of(field) })
+            (
+                name,
+                Field {
+                    cel_key,
+                    node: Node::of(field),
+                },
+            )
         });
         Self {
             fields: fields.collect(),
@@ -190,19 +211,29 @@ impl ArrayShape {
             Some("map") => Unique::Keys(schema.x_kubernetes_list_map_keys.unwrap_or_default()),
             _ => Unique::Nothing,
         };
-        Self { items: Box::new(Node::of(*items)), size: Bounds::of(schema.min_items, schema.max_items), unique }
+        Self {
+            items: Box::new(Node::of(*items)),
+            size: Bounds::of(schema.min_items, schema.max_items),
+            unique,
+        }
     }
 }
 
 impl StringShape {
     fn of(schema: JSONSchemaProps) -> Self {
-        let allowed = schema.enum_.unwrap_or_default().into_iter().filter_map(|value| match value.0 {
-            Value::String(text) => Some(text),
-            _ => None,
-        });
+        let allowed = schema
+            .enum_
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|value| match value.0 {
+                Value::String(text) => Some(text),
+                _ => None,
+            });
         Self {
             allowed: allowed.collect(),
-            pattern: schema.pattern.map(|pattern| Regex::new(&pattern).expect("our patterns are regular expressions")),
+            pattern: schema
+                .pattern
+                .map(|pattern| Regex::new(&pattern).expect("our patterns are regular expressions")),
             length: Bounds::of(schema.min_length, schema.max_length),
             is_moment: schema.format.as_deref() == Some("date-time"),
         }
@@ -212,7 +243,10 @@ impl StringShape {
 impl Bounds {
     fn of(min: Option<i64>, max: Option<i64>) -> Self {
         let size = |bound: i64| usize::try_from(bound).expect("bounds of sizes are positive");
-        Self { min: min.map(size), max: max.map(size) }
+        Self {
+            min: min.map(size),
+            max: max.map(size),
+        }
     }
 }
 
@@ -222,7 +256,11 @@ impl Rule {
         Self {
             program: Program::compile(&rule.rule).expect("our rules are CEL"),
             message: rule.message.clone().expect("every rule of ours has a message"),
-            field_path: field_path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            field_path: field_path
+                .split('.')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             reason: rule.reason.clone().expect("every rule of ours has a reason"),
         }
     }
@@ -231,7 +269,11 @@ impl Rule {
 /// The API server escapes names that CEL reserves. Of its list we use one; a test keeps field names to letters and digits,
 /// so that nothing else needs escaping.
 fn cel_name(name: &str) -> String {
-    if name == "namespace" { "__namespace__".to_owned() } else { name.to_owned() }
+    if name == "namespace" {
+        "__namespace__".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 #[allow(clippy::cast_possible_truncation)] // our bounds are whole numbers below 2^53

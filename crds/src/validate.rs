@@ -39,7 +39,8 @@ pub(crate) fn check(value: &Value, node: &Node, path: &Path<'_>, findings: &mut 
         }
         (value, shape) => {
             let (actual, expected) = (type_name(value), shape.type_name());
-            let mut message = format!("Invalid value: {actual:?}: {path} in body must be of type {expected}: {actual:?}");
+            let mut message =
+                format!("Invalid value: {actual:?}: {path} in body must be of type {expected}: {actual:?}");
             if expected == "string" && matches!(actual, "boolean" | "integer" | "number") {
                 // YAML reads `500` as a number and `Off` as false.
                 message.push_str("; put it in quotes");
@@ -86,7 +87,11 @@ fn is_slip(written: &str, known: &str) -> bool {
     if written.eq_ignore_ascii_case(known) {
         return true;
     }
-    let (longer, shorter) = if written.len() >= known.len() { (written, known) } else { (known, written) };
+    let (longer, shorter) = if written.len() >= known.len() {
+        (written, known)
+    } else {
+        (known, written)
+    };
     let same_start = longer.bytes().zip(shorter.bytes()).take_while(|(a, b)| a == b).count();
     let (longer_rest, shorter_rest) = (&longer.as_bytes()[same_start..], &shorter.as_bytes()[same_start..]);
     match longer.len() - shorter.len() {
@@ -106,7 +111,9 @@ fn check_array(items: &[Value], shape: &ArrayShape, path: &Path<'_>, findings: &
         Unique::Items => check_unique(items, Clone::clone, path, findings),
         Unique::Keys(keys) => {
             let key_of = |item: &Value| {
-                keys.iter().map(|key| (key.clone(), item.get(key).cloned().unwrap_or(Value::Null))).collect::<Value>()
+                keys.iter()
+                    .map(|key| (key.clone(), item.get(key).cloned().unwrap_or(Value::Null)))
+                    .collect::<Value>()
             };
             check_unique(items, key_of, path, findings);
         }
@@ -139,7 +146,10 @@ fn check_size(size: usize, bounds: Bounds, what: &str, path: &Path<'_>, findings
     if let Some(min) = bounds.min
         && size < min
     {
-        findings.add(path, format!("Invalid value: {size}: {path} in body should have at least {min} {what}"));
+        findings.add(
+            path,
+            format!("Invalid value: {size}: {path} in body should have at least {min} {what}"),
+        );
     }
 }
 
@@ -154,19 +164,39 @@ fn check_string(text: &str, shape: &StringShape, path: &Path<'_>, findings: &mut
         && length < min
     {
         let shown = shown(text);
-        findings.add(path, format!("Invalid value: {shown}: {path} in body should be at least {min} chars long"));
+        findings.add(
+            path,
+            format!("Invalid value: {shown}: {path} in body should be at least {min} chars long"),
+        );
     }
     if let Some(pattern) = &shape.pattern
         && !pattern.is_match(text)
     {
-        findings.add(path, format!("Invalid value: {}: {path} in body should match '{pattern}'", shown(text)));
+        findings.add(
+            path,
+            format!(
+                "Invalid value: {}: {path} in body should match '{pattern}'",
+                shown(text)
+            ),
+        );
     } else if shape.is_moment && text.parse::<jiff::Timestamp>().is_err() {
         let shown = shown(text);
-        findings.add(path, format!("Invalid value: {shown}: {path} in body must be of type date-time: {shown}"));
+        findings.add(
+            path,
+            format!("Invalid value: {shown}: {path} in body must be of type date-time: {shown}"),
+        );
     }
     if !shape.allowed.is_empty() && !shape.allowed.iter().any(|allowed| allowed == text) {
-        let allowed = shape.allowed.iter().map(|allowed| format!("{allowed:?}")).collect::<Vec<_>>().join(", ");
-        findings.block(path, format!("Unsupported value: {}: supported values: {allowed}", shown(text)));
+        let allowed = shape
+            .allowed
+            .iter()
+            .map(|allowed| format!("{allowed:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        findings.block(
+            path,
+            format!("Unsupported value: {}: supported values: {allowed}", shown(text)),
+        );
     }
 }
 

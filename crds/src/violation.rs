@@ -18,7 +18,11 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+        if self.path.is_empty() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "{}: {}", self.path, self.message)
+        }
     }
 }
 
@@ -39,7 +43,11 @@ impl Path<'_> {
     pub(crate) fn violation(&self, message: impl Into<String>) -> Violation {
         let mut pointer = Vec::new();
         self.push_segments(&mut pointer);
-        Violation { path: self.to_string(), pointer, message: message.into() }
+        Violation {
+            path: self.to_string(),
+            pointer,
+            message: message.into(),
+        }
     }
 
     fn push_segments(&self, segments: &mut Vec<String>) {
@@ -73,5 +81,9 @@ const SHOWN_LENGTH_MAX: usize = 24;
 
 /// A text as a message shows it: quoted while short, otherwise only that it is a string.
 pub(crate) fn shown(text: &str) -> String {
-    if text.chars().count() <= SHOWN_LENGTH_MAX { format!("{text:?}") } else { "\"…\"".to_owned() }
+    if text.chars().count() <= SHOWN_LENGTH_MAX {
+        format!("{text:?}")
+    } else {
+        "\"…\"".to_owned()
+    }
 }

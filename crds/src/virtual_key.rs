@@ -11,8 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::{Condition, unseen};
-use crate::llm_provider::RateLimits;
-use crate::{Duration, Money, schema};
+use crate::{Duration, Money, RateLimits, schema};
 
 /// What a `VirtualKey` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -30,7 +29,11 @@ use crate::{Duration, Money, schema};
     printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner['user','team']"),
     printcolumn(name = "Fingerprint", type_ = "string", json_path = ".status.fingerprint"),
     printcolumn(name = "Spent", type_ = "string", json_path = ".status.spend.monthUSD"),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

@@ -7,8 +7,9 @@ use headgate_crds::{API_VERSION, Kind, Violation, admit};
 use serde_json::{Value, json};
 
 fn violations(kind: Kind, spec: &str) -> Vec<Violation> {
-    let spec: Value = serde_yaml::from_str(spec).unwrap();
-    let mut object = json!({ "apiVersion": API_VERSION, "kind": kind.as_str(), "metadata": { "name": "n" }, "spec": spec });
+    let spec: Value = serde_yaml::from_str(spec).expect("cases are YAML");
+    let mut object =
+        json!({ "apiVersion": API_VERSION, "kind": kind.as_str(), "metadata": { "name": "n" }, "spec": spec });
     admit(kind, &mut object)
 }
 
@@ -29,7 +30,10 @@ fn an_unknown_field_is_named_with_its_path_and_what_was_meant() {
         ["spec.models[0].prise: unknown field \"spec.models[0].prise\"; did you mean price?"]
     );
     assert_eq!(
-        said(Kind::Budget, "{limitUSD: '1', period: Daily, selector: {}, colour: red}"),
+        said(
+            Kind::Budget,
+            "{limitUSD: '1', period: Daily, selector: {}, colour: red}"
+        ),
         ["spec.colour: unknown field \"spec.colour\""]
     );
 }
@@ -37,24 +41,85 @@ fn an_unknown_field_is_named_with_its_path_and_what_was_meant() {
 #[test]
 fn types_bounds_patterns_and_enums_are_refused_in_the_words_of_the_api_server() {
     let cases = [
-        (Kind::LLMProvider, "{type: Foo, discover: Any}", "spec.type: Unsupported value: \"Foo\": supported values: \"OpenAI\", \"Anthropic\", \"Gemini\", \"VertexAI\", \"AzureOpenAI\", \"Bedrock\", \"Groq\", \"Mistral\", \"DeepSeek\", \"Together\", \"Cohere\", \"Ollama\", \"OpenAICompatible\", \"Echo\""),
+        (
+            Kind::LLMProvider,
+            "{type: Foo, discover: Any}",
+            "spec.type: Unsupported value: \"Foo\": supported values: \"OpenAI\", \"Anthropic\", \"Gemini\", \"VertexAI\", \"AzureOpenAI\", \"Bedrock\", \"Groq\", \"Mistral\", \"DeepSeek\", \"Together\", \"Cohere\", \"Ollama\", \"OpenAICompatible\", \"Echo\"",
+        ),
         (Kind::LLMProvider, "{discover: Any}", "spec.type: Required value"),
-        (Kind::Budget, "{limitUSD: 500, period: Daily, selector: {}}", "spec.limitUSD: Invalid value: \"integer\": spec.limitUSD in body must be of type string: \"integer\"; put it in quotes"),
-        (Kind::RoutePolicy, "{models: [m], targets: [{name: a, provider: {name: p}}], cache: {mode: Off}}", "spec.cache.mode: Invalid value: \"boolean\": spec.cache.mode in body must be of type string: \"boolean\"; put it in quotes"),
-        (Kind::Budget, "{limitUSD: '-5', period: Daily, selector: {}}", "spec.limitUSD: Invalid value: \"-5\": spec.limitUSD in body should match '^[0-9]{1,9}(\\.[0-9]{1,9})?$'"),
-        (Kind::Budget, "{limitTokens: 0, period: Daily, selector: {}}", "spec.limitTokens: Invalid value: 0: spec.limitTokens in body should be greater than or equal to 1"),
-        (Kind::Budget, "{limitTokens: 1, rolling: 30d, selector: {}}", "spec.rolling: Invalid value: \"30d\": spec.rolling in body should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'"),
-        (Kind::RoutePolicy, "{models: [], targets: [{name: a, provider: {name: p}}]}", "spec.models: Invalid value: 0: spec.models in body should have at least 1 items"),
-        (Kind::RoutePolicy, "{models: ['a*b'], targets: [{name: a, provider: {name: p}}]}", "spec.models[0]: Invalid value: \"a*b\": spec.models[0] in body should match '^([!-)+-~]+\\*?|\\*)$'"),
-        (Kind::RoutePolicy, "{models: [m, m], targets: [{name: a, provider: {name: p}}]}", "spec.models[1]: Duplicate value: \"m\""),
-        (Kind::RoutePolicy, "{models: [m], strategy: Fallback, targets: [{name: a, provider: {name: p}}, {name: a, route: {name: r}}]}", "spec.targets[1]: Duplicate value: {\"name\":\"a\"}"),
-        (Kind::VirtualKey, "{generate: {secretName: s}, owner: {}}", "spec.owner: Invalid value: 0: spec.owner in body should have at least 1 properties"),
-        (Kind::VirtualKey, "{generate: {secretName: s}, suspended: 'yes'}", "spec.suspended: Invalid value: \"string\": spec.suspended in body must be of type boolean: \"string\""),
-        (Kind::VirtualKey, "{generate: {secretName: s}, expiresAt: '2027-02-30T00:00:00Z'}", "spec.expiresAt: Invalid value: \"2027-02-30T00:00:00Z\": spec.expiresAt in body must be of type date-time: \"2027-02-30T00:00:00Z\""),
-        (Kind::VirtualKey, "{digests: [a, b, c, d, e, f, g, h, i]}", "spec.digests: Too many: 9: must have at most 8 items"),
+        (
+            Kind::Budget,
+            "{limitUSD: 500, period: Daily, selector: {}}",
+            "spec.limitUSD: Invalid value: \"integer\": spec.limitUSD in body must be of type string: \"integer\"; put it in quotes",
+        ),
+        (
+            Kind::RoutePolicy,
+            "{models: [m], targets: [{name: a, provider: {name: p}}], cache: {mode: Off}}",
+            "spec.cache.mode: Invalid value: \"boolean\": spec.cache.mode in body must be of type string: \"boolean\"; put it in quotes",
+        ),
+        (
+            Kind::Budget,
+            "{limitUSD: '-5', period: Daily, selector: {}}",
+            "spec.limitUSD: Invalid value: \"-5\": spec.limitUSD in body should match '^[0-9]{1,9}(\\.[0-9]{1,9})?$'",
+        ),
+        (
+            Kind::Budget,
+            "{limitTokens: 0, period: Daily, selector: {}}",
+            "spec.limitTokens: Invalid value: 0: spec.limitTokens in body should be greater than or equal to 1",
+        ),
+        (
+            Kind::Budget,
+            "{limitTokens: 1, rolling: 30d, selector: {}}",
+            "spec.rolling: Invalid value: \"30d\": spec.rolling in body should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'",
+        ),
+        (
+            Kind::RoutePolicy,
+            "{models: [], targets: [{name: a, provider: {name: p}}]}",
+            "spec.models: Invalid value: 0: spec.models in body should have at least 1 items",
+        ),
+        (
+            Kind::RoutePolicy,
+            "{models: ['a*b'], targets: [{name: a, provider: {name: p}}]}",
+            "spec.models[0]: Invalid value: \"a*b\": spec.models[0] in body should match '^([!-)+-~]+\\*?|\\*)$'",
+        ),
+        (
+            Kind::RoutePolicy,
+            "{models: [m, m], targets: [{name: a, provider: {name: p}}]}",
+            "spec.models[1]: Duplicate value: \"m\"",
+        ),
+        (
+            Kind::RoutePolicy,
+            "{models: [m], strategy: Fallback, targets: [{name: a, provider: {name: p}}, {name: a, route: {name: r}}]}",
+            "spec.targets[1]: Duplicate value: {\"name\":\"a\"}",
+        ),
+        (
+            Kind::VirtualKey,
+            "{generate: {secretName: s}, owner: {}}",
+            "spec.owner: Invalid value: 0: spec.owner in body should have at least 1 properties",
+        ),
+        (
+            Kind::VirtualKey,
+            "{generate: {secretName: s}, suspended: 'yes'}",
+            "spec.suspended: Invalid value: \"string\": spec.suspended in body must be of type boolean: \"string\"",
+        ),
+        (
+            Kind::VirtualKey,
+            "{generate: {secretName: s}, expiresAt: '2027-02-30T00:00:00Z'}",
+            "spec.expiresAt: Invalid value: \"2027-02-30T00:00:00Z\": spec.expiresAt in body must be of type date-time: \"2027-02-30T00:00:00Z\"",
+        ),
+        (
+            Kind::VirtualKey,
+            "{digests: [a, b, c, d, e, f, g, h, i]}",
+            "spec.digests: Too many: 9: must have at most 8 items",
+        ),
     ];
     for (kind, spec, expected) in cases {
-        assert_eq!(said(kind, spec).first().map(String::as_str), Some(expected), "{spec}: {:#?}", said(kind, spec));
+        assert_eq!(
+            said(kind, spec).first().map(String::as_str),
+            Some(expected),
+            "{spec}: {:#?}",
+            said(kind, spec)
+        );
     }
     let retry = format!("{{{ROUTE}, retry: {{attempts: 11}}}}");
     assert_eq!(
@@ -62,7 +127,10 @@ fn types_bounds_patterns_and_enums_are_refused_in_the_words_of_the_api_server() 
         ["spec.retry.attempts: Invalid value: 11: spec.retry.attempts in body should be less than or equal to 10"]
     );
     let long = format!("{{generate: {{secretName: {}}}}}", "s".repeat(254));
-    assert_eq!(said(Kind::VirtualKey, &long), ["spec.generate.secretName: Too long: may not be more than 253 bytes"]);
+    assert_eq!(
+        said(Kind::VirtualKey, &long),
+        ["spec.generate.secretName: Too long: may not be more than 253 bytes"]
+    );
 }
 
 #[test]
@@ -75,7 +143,10 @@ fn rules_stay_silent_where_a_value_has_the_wrong_type() {
 
 #[test]
 fn a_violation_points_into_the_source() {
-    let violations = violations(Kind::LLMProvider, "{type: OpenAI, models: [{name: m, price: {input: '1', output: x}}]}");
+    let violations = violations(
+        Kind::LLMProvider,
+        "{type: OpenAI, models: [{name: m, price: {input: '1', output: x}}]}",
+    );
     assert_eq!(violations[0].path, "spec.models[0].price.output");
     assert_eq!(violations[0].pointer, ["spec", "models", "0", "price", "output"]);
 }
@@ -91,7 +162,10 @@ fn a_value_that_may_be_a_key_is_never_repeated() {
     ];
     for spec in specs {
         let said = said(Kind::LLMProvider, &spec);
-        assert!(!said.is_empty() && said.iter().all(|line| !line.contains("Canary")), "{said:?}");
+        assert!(
+            !said.is_empty() && said.iter().all(|line| !line.contains("Canary")),
+            "{said:?}"
+        );
     }
 }
 
@@ -99,20 +173,45 @@ fn a_value_that_may_be_a_key_is_never_repeated() {
 fn metadata_is_judged_as_the_api_server_judges_it() {
     let judge = |metadata: Value| {
         let mut object = json!({ "metadata": metadata, "spec": { "generate": { "secretName": "s" } } });
-        admit(Kind::VirtualKey, &mut object).iter().map(ToString::to_string).collect::<Vec<_>>()
+        admit(Kind::VirtualKey, &mut object)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
     };
-    let good = json!({ "name": "a.b-c", "namespace": "team", "labels": { "example.com/tier": "gold", "x": "" }, "uid": "1" });
+    let good =
+        json!({ "name": "a.b-c", "namespace": "team", "labels": { "example.com/tier": "gold", "x": "" }, "uid": "1" });
     assert!(judge(good).is_empty());
     let cases = [
         (json!({}), "metadata.name: Required value: name is required"),
         (json!({ "name": "" }), "metadata.name: Required value: name is required"),
-        (json!({ "name": "Bob" }), "metadata.name: Invalid value: \"Bob\": a lowercase RFC 1123 subdomain must consist of"),
-        (json!({ "name": 7 }), "metadata.name: Invalid value: name must be of type string"),
-        (json!({ "name": "a", "namespace": "a.b" }), "metadata.namespace: Invalid value: \"a.b\": a lowercase RFC 1123 label"),
-        (json!({ "name": "a", "label": {} }), "metadata.label: unknown field \"metadata.label\"; did you mean labels?"),
-        (json!({ "name": "a", "labels": { "x": "not ok" } }), "metadata.labels.x: Invalid value: \"not ok\": a valid label must be"),
-        (json!({ "name": "a", "labels": { "x": true } }), "metadata.labels.x: Invalid value: must be of type string; put it in quotes"),
-        (json!({ "name": "a", "labels": { "/x": "" } }), "metadata.labels./x: Invalid value: name part must consist of"),
+        (
+            json!({ "name": "Bob" }),
+            "metadata.name: Invalid value: \"Bob\": a lowercase RFC 1123 subdomain must consist of",
+        ),
+        (
+            json!({ "name": 7 }),
+            "metadata.name: Invalid value: name must be of type string",
+        ),
+        (
+            json!({ "name": "a", "namespace": "a.b" }),
+            "metadata.namespace: Invalid value: \"a.b\": a lowercase RFC 1123 label",
+        ),
+        (
+            json!({ "name": "a", "label": {} }),
+            "metadata.label: unknown field \"metadata.label\"; did you mean labels?",
+        ),
+        (
+            json!({ "name": "a", "labels": { "x": "not ok" } }),
+            "metadata.labels.x: Invalid value: \"not ok\": a valid label must be",
+        ),
+        (
+            json!({ "name": "a", "labels": { "x": true } }),
+            "metadata.labels.x: Invalid value: must be of type string; put it in quotes",
+        ),
+        (
+            json!({ "name": "a", "labels": { "/x": "" } }),
+            "metadata.labels./x: Invalid value: name part must consist of",
+        ),
     ];
     for (metadata, expected) in cases {
         let said = judge(metadata.clone());

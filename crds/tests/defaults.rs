@@ -12,19 +12,19 @@ fn admitted(kind: Kind, spec: &str) -> Value {
 }
 
 fn manifest(kind: Kind, spec: &str) -> Value {
-    let spec: Value = serde_yaml::from_str(spec).unwrap();
+    let spec: Value = serde_yaml::from_str(spec).expect("cases are YAML");
     json!({ "apiVersion": API_VERSION, "kind": kind.as_str(), "metadata": { "name": "case" }, "spec": spec })
 }
 
 fn spec_as_serde_reads_it(kind: Kind, object: Value) -> Value {
-    let read = match Object::from_value(kind, object).unwrap() {
+    let read = match Object::from_value(kind, object).expect("what is admitted can be read") {
         Object::LLMProvider(object) => serde_json::to_value(object.spec),
         Object::RoutePolicy(object) => serde_json::to_value(object.spec),
         Object::VirtualKey(object) => serde_json::to_value(object.spec),
         Object::Budget(object) => serde_json::to_value(object.spec),
         Object::GuardrailPolicy(object) => serde_json::to_value(object.spec),
     };
-    read.unwrap()
+    read.expect("a spec is plain data")
 }
 
 /// Specs that leave out whatever has a default, at every depth.
@@ -57,7 +57,11 @@ fn the_schema_and_the_types_fill_in_the_same() {
         let by_schema = admitted(kind, spec);
         let by_serde = spec_as_serde_reads_it(kind, manifest(kind, spec));
         assert_eq!(by_schema["spec"], by_serde, "{spec}");
-        assert_eq!(by_schema["spec"], spec_as_serde_reads_it(kind, by_schema.clone()), "{spec}");
+        assert_eq!(
+            by_schema["spec"],
+            spec_as_serde_reads_it(kind, by_schema.clone()),
+            "{spec}"
+        );
     }
 }
 
@@ -82,7 +86,10 @@ fn documented_defaults_are_what_is_filled_in() {
             "timeouts": { "connect": "5s", "firstToken": "5m", "idle": "2m", "total": "15m" },
         })
     );
-    let route = admitted(Kind::RoutePolicy, "{models: [m], targets: [{name: a, provider: {name: p}}], cache: {mode: 'Off'}}");
+    let route = admitted(
+        Kind::RoutePolicy,
+        "{models: [m], targets: [{name: a, provider: {name: p}}], cache: {mode: 'Off'}}",
+    );
     assert_eq!(route["spec"]["strategy"], "Single");
     assert_eq!(route["spec"]["requestConfig"], "Forbid");
     assert_eq!(
@@ -108,18 +115,28 @@ fn an_object_that_no_operator_has_seen_says_so() {
     let mut object = manifest(Kind::VirtualKey, "{generate: {secretName: s}}");
     object["status"] = json!({ "observedGeneration": 7, "fingerprint": "forged" });
     assert!(admit(Kind::VirtualKey, &mut object).is_empty());
-    assert_eq!(object["status"], json!({ "observedGeneration": -1 }), "a manifest cannot set status");
+    assert_eq!(
+        object["status"],
+        json!({ "observedGeneration": -1 }),
+        "a manifest cannot set status"
+    );
 }
 
 #[test]
 fn a_null_is_the_same_as_leaving_the_field_out() {
-    let with_nulls = admitted(Kind::LLMProvider, "{type: OpenAI, discover: Any, baseURL: null, timeouts: null, headers: null}");
+    let with_nulls = admitted(
+        Kind::LLMProvider,
+        "{type: OpenAI, discover: Any, baseURL: null, timeouts: null, headers: null}",
+    );
     assert_eq!(with_nulls, admitted(Kind::LLMProvider, "{type: OpenAI, discover: Any}"));
 }
 
 #[test]
 fn a_whole_number_may_be_written_with_a_point() {
-    let route = admitted(Kind::RoutePolicy, "{models: [m], targets: [{name: a, provider: {name: p}}], retry: {attempts: 2.0}}");
+    let route = admitted(
+        Kind::RoutePolicy,
+        "{models: [m], targets: [{name: a, provider: {name: p}}], retry: {attempts: 2.0}}",
+    );
     assert_eq!(route["spec"]["retry"]["attempts"], json!(2));
 }
 

@@ -26,7 +26,10 @@ fn every_wrong_example_is_refused_as_its_first_line_says() {
         let kind = Kind::of(object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap())
             .unwrap_or_else(|| panic!("{name}: not one of our kinds"));
         let said: Vec<String> = admit(kind, &mut object).iter().map(ToString::to_string).collect();
-        assert!(said.iter().any(|line| line.contains(promised)), "{name} must say `{promised}`, not {said:#?}");
+        assert!(
+            said.iter().any(|line| line.contains(promised)),
+            "{name} must say `{promised}`, not {said:#?}"
+        );
         assert_eq!(said.len(), 1, "{name} must be wrong in one way only: {said:#?}");
         seen += 1;
     }

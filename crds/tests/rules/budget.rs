@@ -12,14 +12,46 @@ const ACCEPTED: [&str; 6] = [
 ];
 
 const REFUSED: [crate::Refused; 8] = [
-    ("{period: Monthly, selector: {}}", "spec.limitUSD", "a budget needs a limit; set limitUSD, limitTokens or both"),
-    ("{limitUSD: '1', selector: {}}", "spec.period", "a budget has exactly one of period and rolling; set one of them"),
-    ("{limitUSD: '1', period: Daily, rolling: 24h, selector: {}}", "spec.period", "a budget has exactly one of period and rolling; set one of them"),
-    ("{limitUSD: '1', period: Daily}", "spec.selector", "a budget must say what is charged to it; set selector ({} for every key of this namespace), models or providers"),
-    ("{limitUSD: '1', rolling: 59s, selector: {}}", "spec.rolling", "must be between 1m and 8784h (a year)"),
-    ("{limitUSD: '1', rolling: 8785h, selector: {}}", "spec.rolling", "must be between 1m and 8784h (a year)"),
-    ("{limitUSD: '1', period: Daily, selector: {}, onExceeded: {action: Reroute}}", "spec.onExceeded.route", "route goes with action: Reroute and only with it; set both or neither"),
-    ("{limitUSD: '1', period: Daily, selector: {}, onExceeded: {route: {name: cheap}}}", "spec.onExceeded.route", "route goes with action: Reroute and only with it; set both or neither"),
+    (
+        "{period: Monthly, selector: {}}",
+        "spec.limitUSD",
+        "a budget needs a limit; set limitUSD, limitTokens or both",
+    ),
+    (
+        "{limitUSD: '1', selector: {}}",
+        "spec.period",
+        "a budget has exactly one of period and rolling; set one of them",
+    ),
+    (
+        "{limitUSD: '1', period: Daily, rolling: 24h, selector: {}}",
+        "spec.period",
+        "a budget has exactly one of period and rolling; set one of them",
+    ),
+    (
+        "{limitUSD: '1', period: Daily}",
+        "spec.selector",
+        "a budget must say what is charged to it; set selector ({} for every key of this namespace), models or providers",
+    ),
+    (
+        "{limitUSD: '1', rolling: 59s, selector: {}}",
+        "spec.rolling",
+        "must be between 1m and 8784h (a year)",
+    ),
+    (
+        "{limitUSD: '1', rolling: 8785h, selector: {}}",
+        "spec.rolling",
+        "must be between 1m and 8784h (a year)",
+    ),
+    (
+        "{limitUSD: '1', period: Daily, selector: {}, onExceeded: {action: Reroute}}",
+        "spec.onExceeded.route",
+        "route goes with action: Reroute and only with it; set both or neither",
+    ),
+    (
+        "{limitUSD: '1', period: Daily, selector: {}, onExceeded: {route: {name: cheap}}}",
+        "spec.onExceeded.route",
+        "route goes with action: Reroute and only with it; set both or neither",
+    ),
 ];
 
 #[test]

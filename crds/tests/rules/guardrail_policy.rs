@@ -15,17 +15,61 @@ const ACCEPTED: [&str; 9] = [
 ];
 
 const REFUSED: [crate::Refused; 11] = [
-    ("{}", "spec.input", "a policy without checks guards nothing; add a check to input or output"),
-    ("{input: [], output: []}", "spec.input", "a policy without checks guards nothing; add a check to input or output"),
-    ("{input: [{name: a}]}", "spec.input[0]", "a check is exactly one of pii, contentSafety, regex, contains, length, jsonSchema, urls, models, promptInjection, secrets, webhook and moderation; set one of them"),
-    ("{output: [{name: a, pii: {}, secrets: {}}]}", "spec.output[0]", "a check is exactly one of pii, contentSafety, regex, contains, length, jsonSchema, urls, models, promptInjection, secrets, webhook and moderation; set one of them"),
-    ("{input: [{name: a, promptInjection: {}, action: Redact}]}", "spec.input[0].action", "length, jsonSchema, models, promptInjection and moderation find nothing that could be cut out; set action to Deny or Flag"),
-    ("{input: [{name: a, contentSafety: {}}]}", "spec.input[0].contentSafety", "contentSafety needs something to look for; set categories, words or both"),
-    ("{input: [{name: a, length: {unit: Words}}]}", "spec.input[0].length", "length needs a bound; set min, max or both"),
-    ("{input: [{name: a, length: {unit: Words, min: 2, max: 1}}]}", "spec.input[0].length.min", "min must not be above max"),
-    ("{input: [{name: a, urls: {}}]}", "spec.input[0].urls", "urls needs hosts; set allow, deny or both"),
-    ("{input: [{name: a, pii: {}}], allowedNamespaces: {selector: {}}}", "spec.allowedNamespaces.selector", "selector goes with from: Selector and only with it; set both or neither"),
-    ("{input: [{name: a, pii: {}}, {name: b, length: {unit: Words}}]}", "spec.input[1].length", "length needs a bound; set min, max or both"),
+    (
+        "{}",
+        "spec.input",
+        "a policy without checks guards nothing; add a check to input or output",
+    ),
+    (
+        "{input: [], output: []}",
+        "spec.input",
+        "a policy without checks guards nothing; add a check to input or output",
+    ),
+    (
+        "{input: [{name: a}]}",
+        "spec.input[0]",
+        "a check is exactly one of pii, contentSafety, regex, contains, length, jsonSchema, urls, models, promptInjection, secrets, webhook and moderation; set one of them",
+    ),
+    (
+        "{output: [{name: a, pii: {}, secrets: {}}]}",
+        "spec.output[0]",
+        "a check is exactly one of pii, contentSafety, regex, contains, length, jsonSchema, urls, models, promptInjection, secrets, webhook and moderation; set one of them",
+    ),
+    (
+        "{input: [{name: a, promptInjection: {}, action: Redact}]}",
+        "spec.input[0].action",
+        "length, jsonSchema, models, promptInjection and moderation find nothing that could be cut out; set action to Deny or Flag",
+    ),
+    (
+        "{input: [{name: a, contentSafety: {}}]}",
+        "spec.input[0].contentSafety",
+        "contentSafety needs something to look for; set categories, words or both",
+    ),
+    (
+        "{input: [{name: a, length: {unit: Words}}]}",
+        "spec.input[0].length",
+        "length needs a bound; set min, max or both",
+    ),
+    (
+        "{input: [{name: a, length: {unit: Words, min: 2, max: 1}}]}",
+        "spec.input[0].length.min",
+        "min must not be above max",
+    ),
+    (
+        "{input: [{name: a, urls: {}}]}",
+        "spec.input[0].urls",
+        "urls needs hosts; set allow, deny or both",
+    ),
+    (
+        "{input: [{name: a, pii: {}}], allowedNamespaces: {selector: {}}}",
+        "spec.allowedNamespaces.selector",
+        "selector goes with from: Selector and only with it; set both or neither",
+    ),
+    (
+        "{input: [{name: a, pii: {}}, {name: b, length: {unit: Words}}]}",
+        "spec.input[1].length",
+        "length needs a bound; set min, max or both",
+    ),
 ];
 
 #[test]

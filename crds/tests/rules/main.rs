@@ -28,22 +28,35 @@ fn check(kind: Kind, accepted: &[&str], refused: &[Refused]) {
     for spec in accepted {
         let mut object = object(kind, spec);
         let violations = admit(kind, &mut object);
-        assert!(violations.is_empty(), "{spec} should be let through, not refused with {violations:?}");
+        assert!(
+            violations.is_empty(),
+            "{spec} should be let through, not refused with {violations:?}"
+        );
         Object::from_value(kind, object).unwrap_or_else(|error| panic!("{spec} was let through: {error:?}"));
     }
     for (spec, path, message) in refused {
         let violations = admit(kind, &mut object(kind, spec));
         let found: Vec<String> = violations.iter().map(ToString::to_string).collect();
-        assert_eq!(violations.len(), 1, "{spec} should be refused for one reason, not {found:?}");
+        assert_eq!(
+            violations.len(),
+            1,
+            "{spec} should be refused for one reason, not {found:?}"
+        );
         assert_eq!(violations[0].path, *path, "{spec}: {found:?}");
-        assert!(violations[0].message.ends_with(&format!(": {message}")), "{spec}: {found:?}");
+        assert!(
+            violations[0].message.ends_with(&format!(": {message}")),
+            "{spec}: {found:?}"
+        );
     }
     let tested: BTreeSet<&str> = refused.iter().map(|(_, _, message)| *message).collect();
     let untested: Vec<String> = messages(&definition::structural_schema(kind))
         .into_iter()
         .filter(|message| !tested.contains(message.as_str()))
         .collect();
-    assert!(untested.is_empty(), "add a refused case for each of these rules of {kind}: {untested:#?}");
+    assert!(
+        untested.is_empty(),
+        "add a refused case for each of these rules of {kind}: {untested:#?}"
+    );
 }
 
 /// The messages of all rules within a schema.
@@ -51,7 +64,11 @@ fn messages(schema: &Value) -> BTreeSet<String> {
     match schema {
         Value::Object(node) => {
             let rules = node.get("x-kubernetes-validations").and_then(Value::as_array);
-            let own = rules.into_iter().flatten().filter_map(|rule| rule["message"].as_str()).map(str::to_owned);
+            let own = rules
+                .into_iter()
+                .flatten()
+                .filter_map(|rule| rule["message"].as_str())
+                .map(str::to_owned);
             own.chain(node.values().flat_map(messages)).collect()
         }
         Value::Array(nodes) => nodes.iter().flat_map(messages).collect(),

@@ -12,11 +12,31 @@ const ACCEPTED: [&str; 6] = [
 ];
 
 const REFUSED: [crate::Refused; 5] = [
-    ("{}", "spec", "a key has exactly one source; set one of secretRef, digests and generate"),
-    ("{secretRef: {name: s}, generate: {secretName: t}}", "spec", "a key has exactly one source; set one of secretRef, digests and generate"),
-    ("{secretRef: {name: s}, rotation: {serial: 1}}", "spec.rotation", "rotation goes with generate only; for secretRef put the old token under previousKey, for digests list both"),
-    ("{secretRef: {name: s, key: a, previousKey: a}}", "spec.secretRef.previousKey", "previousKey must name another entry than key"),
-    ("{secretRef: {name: s, previousKey: key}}", "spec.secretRef.previousKey", "previousKey must name another entry than key"),
+    (
+        "{}",
+        "spec",
+        "a key has exactly one source; set one of secretRef, digests and generate",
+    ),
+    (
+        "{secretRef: {name: s}, generate: {secretName: t}}",
+        "spec",
+        "a key has exactly one source; set one of secretRef, digests and generate",
+    ),
+    (
+        "{secretRef: {name: s}, rotation: {serial: 1}}",
+        "spec.rotation",
+        "rotation goes with generate only; for secretRef put the old token under previousKey, for digests list both",
+    ),
+    (
+        "{secretRef: {name: s, key: a, previousKey: a}}",
+        "spec.secretRef.previousKey",
+        "previousKey must name another entry than key",
+    ),
+    (
+        "{secretRef: {name: s, previousKey: key}}",
+        "spec.secretRef.previousKey",
+        "previousKey must name another entry than key",
+    ),
 ];
 
 #[test]
