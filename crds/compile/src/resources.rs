@@ -93,7 +93,7 @@ pub struct Options {
     /// Namespaces whose models, providers and routes every namespace may find by name, in the order in which they are
     /// searched, as far as the objects allow it.
     pub shared_namespaces: Vec<String>,
-    /// Whether labels of namespaces can be read at all. In a cluster this takes a ClusterRole, which the chart value
+    /// Whether labels of namespaces can be read at all. In a cluster this takes a `ClusterRole`, which the chart value
     /// `operator.rbac.namespaces` grants.
     pub namespace_labels: NamespaceLabels,
 }
