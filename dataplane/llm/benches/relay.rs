@@ -33,7 +33,7 @@ fn requests(criterion: &mut Criterion) {
         };
         group.bench_function(format!("scan and splice {name}"), |bencher| {
             bencher.iter(|| {
-                let request = ChatRequest::parse(black_box(body.clone())).unwrap();
+                let request = ChatRequest::parse(black_box(body.clone())).expect("a valid body");
                 provider::of(Kind::OpenAI).encode_chat(&request, options)
             });
         });
@@ -63,7 +63,7 @@ fn streams(criterion: &mut Criterion) {
                 let mut tap = Tap::new(true);
                 let mut out = Vec::with_capacity(4);
                 for _ in 0..EVENTS / events_together {
-                    tap.push(black_box(chunk.clone()), &mut out).unwrap();
+                    tap.push(black_box(chunk.clone()), &mut out).expect("a valid event");
                     out.clear();
                 }
                 tap.progress().output_bytes
