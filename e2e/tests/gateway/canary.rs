@@ -105,10 +105,8 @@ async fn no_secret_and_no_prompt_in_logs_metrics_errors_or_snapshot() {
     let mut all = gateway.output();
     for answer in &said {
         all.push_str(&answer.text());
-        all.extend(answer.headers.iter().map(|(name, value)| format!("
-{name}: {value}")));
-        all.push('
-');
+        all.extend(answer.headers.iter().map(|(name, value)| format!("\n{name}: {value}")));
+        all.push('\n');
     }
     assert!(all.contains("llm_error"), "the log was collected: {all:.500}");
     for secret in [
