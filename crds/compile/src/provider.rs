@@ -178,7 +178,7 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
         }
         return None;
     };
-    if origin_of(url).is_none() || url.contains(['?', '#']) {
+    if origin_of(url).is_none() || !url.bytes().all(is_address_byte) {
         about.leave_out(
             Reason::Invalid,
             "spec.baseURL",
@@ -194,6 +194,11 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
     } else {
         url.to_owned()
     })
+}
+
+/// What host, port and path are made of (RFC 3986): no query, no fragment, and nothing that URL parsers disagree about.
+fn is_address_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@%/[]".contains(&byte)
 }
 
 fn static_headers(headers: &[StaticHeader], about: &mut About<'_>) -> BTreeMap<String, String> {

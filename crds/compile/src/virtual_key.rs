@@ -284,7 +284,7 @@ fn caller(
     if let Some(reason) = refused.as_ref().filter(|_| about.left_out().is_none()) {
         about.error(
             Reason::UnsupportedValue,
-            "",
+            "spec",
             format!("every request of this key is refused: {reason}; see that budget"),
         );
     }

@@ -16,12 +16,17 @@ use serde::Serialize;
 fn every_case_comes_to_what_its_files_say() {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(cases).expect("the cases are there").map(|entry| entry.expect("a readable folder").path()).collect();
+    let mut folders: Vec<PathBuf> = fs::read_dir(cases)
+        .expect("the cases are there")
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
     folders.sort();
     assert!(folders.len() >= 25, "cases are missing: found {}", folders.len());
     let differences: String = folders.iter().map(|folder| check(folder, update)).collect();
-    assert!(differences.is_empty(), "{differences}\nUPDATE_GOLDEN=1 takes these over");
+    assert!(
+        differences.is_empty(),
+        "{differences}\nUPDATE_GOLDEN=1 takes these over"
+    );
 }
 
 /// The differences of one case, as text.
@@ -30,7 +35,10 @@ fn check(folder: &Path, update: bool) -> String {
     let (resources, options) = world::read(&input);
     let compiled = compile(&resources, &options, &world::sealing_key());
     let mut differences = String::new();
-    for (name, text) in [("snapshot.yaml", yaml(&compiled.snapshot)), ("findings.yaml", yaml(&compiled.findings))] {
+    for (name, text) in [
+        ("snapshot.yaml", yaml(&compiled.snapshot)),
+        ("findings.yaml", yaml(&compiled.findings)),
+    ] {
         assert_no_secret_in(&resources, &text);
         let path = folder.join(name);
         if update {
@@ -67,8 +75,11 @@ fn difference(expected: &str, actual: &str) -> String {
     let mut common = vec![vec![0_u32; new.len() + 1]; old.len() + 1];
     for i in (0..old.len()).rev() {
         for j in (0..new.len()).rev() {
-            common[i][j] =
-                if old[i] == new[j] { common[i + 1][j + 1] + 1 } else { common[i + 1][j].max(common[i][j + 1]) };
+            common[i][j] = if old[i] == new[j] {
+                common[i + 1][j + 1] + 1
+            } else {
+                common[i + 1][j].max(common[i][j + 1])
+            };
         }
     }
     let (mut i, mut j) = (0, 0);
@@ -90,5 +101,7 @@ fn difference(expected: &str, actual: &str) -> String {
         lines[around].iter().any(|(sign, _)| *sign != ' ')
     };
     let near = lines.iter().enumerate().filter(|(index, _)| is_near(*index));
-    near.map(|(_, (sign, line))| format!("  {sign} {line}\n")).collect()
+    near.map(|(_, (sign, line))| format!("  {sign} {line}\n"))
+        .collect::<Vec<_>>()
+        .concat()
 }

@@ -41,8 +41,14 @@ struct OptionsManifest {
 /// Reads a world of YAML documents.
 pub fn read(yaml: &str) -> (Resources, Options) {
     let documents: Vec<Value> = serde_yaml::from_multiple(yaml).expect("the world is YAML");
-    let (options, objects): (Vec<_>, Vec<_>) = documents.into_iter().partition(|document| document["kind"] == "Options");
-    let manifest = options.into_iter().next().map(parse::<OptionsManifest>).unwrap_or_default();
+    let (options, objects): (Vec<_>, Vec<_>) = documents
+        .into_iter()
+        .partition(|document| document["kind"] == "Options");
+    let manifest = options
+        .into_iter()
+        .next()
+        .map(parse::<OptionsManifest>)
+        .unwrap_or_default();
     let mut resources = Resources::default();
     for object in objects {
         add(&mut resources, object, manifest.variables);
@@ -52,13 +58,22 @@ pub fn read(yaml: &str) -> (Resources, Options) {
         "Unreadable" => NamespaceLabels::Unreadable,
         other => panic!("namespaceLabels is Readable or Unreadable, not {other}"),
     };
-    (resources, Options { shared_namespaces: manifest.shared_namespaces, namespace_labels })
+    (
+        resources,
+        Options {
+            shared_namespaces: manifest.shared_namespaces,
+            namespace_labels,
+        },
+    )
 }
 
 /// Adds one object.
 fn add(resources: &mut Resources, object: Value, variables: Variables) {
     let name = &object["metadata"]["name"];
-    let name = ObjectName::new(object["metadata"]["namespace"].as_str().unwrap_or("default"), name.as_str().unwrap_or_default());
+    let name = ObjectName::new(
+        object["metadata"]["namespace"].as_str().unwrap_or("default"),
+        name.as_str().unwrap_or_default(),
+    );
     match object["kind"].as_str() {
         Some("LLMProvider") => resources.providers.push(parse(object)),
         Some("RoutePolicy") => resources.routes.push(parse(object)),
@@ -78,14 +93,22 @@ fn secret(object: &Value, variables: Variables) -> Secret {
     let entries: BTreeMap<String, String> = parse(object["stringData"].clone());
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
     Secret {
-        entries: entries.into_iter().map(|(key, text)| (key, value(text, variables))).collect(),
-        generated_for: object["generatedFor"].as_str().map(|name| ObjectName::new(namespace, name)),
+        entries: entries
+            .into_iter()
+            .map(|(key, text)| (key, value(text, variables)))
+            .collect(),
+        generated_for: object["generatedFor"]
+            .as_str()
+            .map(|name| ObjectName::new(namespace, name)),
         previous_not_after: object["previousNotAfter"].as_i64(),
     }
 }
 
 fn value(text: String, variables: Variables) -> SecretValue {
-    let variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).map(str::to_owned);
+    let variable = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'))
+        .map(str::to_owned);
     match (variables, variable) {
         (Variables::Unset, Some(variable)) => SecretValue::Unset { variable },
         (Variables::StandIn, Some(variable)) => SecretValue::StandIn { variable },
