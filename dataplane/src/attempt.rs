@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -32,9 +32,11 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
 /// Callers' headers that every provider of this dialect gets, retries included: features of the dialect, and the key by
 /// which a provider recognises a repeated call.
-const FORWARDED_HEADERS: [&str; 2] = ["openai-beta", "idempotency-key"];
+static FORWARDED_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("openai-beta"), HeaderName::from_static("idempotency-key")];
 /// Providers' headers that go back to the client; all others (cookies, organisations, limits of our account) stay here.
-const ANSWER_HEADERS: [&str; 3] = ["openai-processing-ms", "openai-version", "openai-model"];
+static ANSWER_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("openai-processing-ms"), HeaderName::from_static("openai-version")];
 
 /// An answer, and which of the provider's headers go with it.
 pub struct Attempted {
@@ -137,7 +139,7 @@ impl Call<'_> {
                 request.headers_mut().entry(name).or_insert_with(|| value.clone());
             }
         }
-        for name in FORWARDED_HEADERS {
+        for name in &FORWARDED_HEADERS {
             if let Some(value) = self.caller_headers.get(name) {
                 request.headers_mut().insert(name, value.clone());
             }
@@ -215,7 +217,7 @@ async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Failu
 
 fn passing_headers(headers: &HeaderMap) -> HeaderMap {
     let mut passing = HeaderMap::new();
-    for name in ANSWER_HEADERS {
+    for name in &ANSWER_HEADERS {
         if let Some(value) = headers.get(name) {
             passing.insert(name, value.clone());
         }

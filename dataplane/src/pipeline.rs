@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderName, Request};
 
 use headgate_llm::chat::ChatRequest;
 
@@ -92,7 +92,8 @@ fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
 
 /// `x-headgate-provider`; one that is not text names no provider.
 fn wanted_provider(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let value = headers.get("x-headgate-provider");
+    static WANTED_PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
+    let value = headers.get(&WANTED_PROVIDER);
     value.map(|value| value.to_str().map_err(|_| Refusal::ProviderNotOnRoute)).transpose()
 }
 

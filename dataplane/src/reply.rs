@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use headgate_llm::dialect::openai_chat::error::{ErrorObject, event};
 use headgate_llm::dialect::openai_models::{Model, list_body};
@@ -15,6 +15,17 @@ use crate::trace::TraceId;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+// Parsed once: a name given as text is hashed and checked anew for each response.
+static PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
+static MODEL: HeaderName = HeaderName::from_static("x-headgate-model");
+static COST_USD: HeaderName = HeaderName::from_static("x-headgate-cost-usd");
+static CACHE: HeaderName = HeaderName::from_static("x-headgate-cache");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-headgate-attempts");
+static FALLBACK_INDEX: HeaderName = HeaderName::from_static("x-headgate-fallback-index");
+static TRACE_ID: HeaderName = HeaderName::from_static("x-headgate-trace-id");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static DROPPED: HeaderName = HeaderName::from_static("x-headgate-dropped-parameters");
+
 /// A whole answer.
 pub fn whole(exchange: &Exchange, headers: HeaderMap, dropped: &[String], body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
@@ -24,7 +35,7 @@ pub fn whole(exchange: &Exchange, headers: HeaderMap, dropped: &[String], body: 
     if let Some(cost) = exchange.cost() {
         // The price is known now; a stream's is known only at its end.
         let value = HeaderValue::try_from(cost.to_string()).expect("digits and a point fit a header");
-        response.headers_mut().insert("x-headgate-cost-usd", value);
+        response.headers_mut().insert(&COST_USD, value);
     }
     response
 }
@@ -112,21 +123,21 @@ fn error_body(refusal: &Refusal) -> Bytes {
 
 fn insert_ids(headers: &mut HeaderMap, trace_id: TraceId) {
     let id = trace_id.header();
-    headers.insert("x-request-id", id.clone());
-    headers.insert("x-headgate-trace-id", id);
+    headers.insert(&REQUEST_ID, id.clone());
+    headers.insert(&TRACE_ID, id);
 }
 
 fn say_what_happened(headers: &mut HeaderMap, exchange: &Exchange, dropped: &[String]) {
     insert_ids(headers, exchange.trace_id);
     let Some(plan) = &exchange.plan else { return };
-    headers.insert("x-headgate-provider", plan.backend.provider.name_header.clone());
-    headers.insert("x-headgate-model", plan.backend.upstream_model_header());
-    headers.insert("x-headgate-cache", HeaderValue::from_static("off"));
-    headers.insert("x-headgate-attempts", HeaderValue::from(exchange.attempts));
-    headers.insert("x-headgate-fallback-index", HeaderValue::from_static("0"));
+    headers.insert(&PROVIDER, plan.backend.provider.name_header.clone());
+    headers.insert(&MODEL, plan.backend.upstream_model_header());
+    headers.insert(&CACHE, HeaderValue::from_static("off"));
+    headers.insert(&ATTEMPTS, HeaderValue::from(exchange.attempts));
+    headers.insert(&FALLBACK_INDEX, HeaderValue::from_static("0"));
     if !dropped.is_empty()
         && let Ok(names) = HeaderValue::try_from(dropped.join(", "))
     {
-        headers.insert("x-headgate-dropped-parameters", names);
+        headers.insert(&DROPPED, names);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// 128 bits, written as 32 hex digits: a W3C trace id, so that a caller's trace goes on through the gateway.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub struct TraceId([u8; 32]);
 impl TraceId {
     /// The caller's, if it sends a valid `traceparent`, else a fresh one. Chance need not be secret here.
     pub fn of(headers: &HeaderMap) -> Self {
-        headers.get("traceparent").and_then(|value| Self::from_traceparent(value.as_bytes())).unwrap_or_else(Self::random)
+        static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+        headers.get(&TRACEPARENT).and_then(|value| Self::from_traceparent(value.as_bytes())).unwrap_or_else(Self::random)
     }
 
     fn random() -> Self {

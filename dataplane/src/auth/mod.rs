@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, header};
 use subtle::ConstantTimeEq;
 
 use crate::refusal::Refusal;
@@ -22,7 +22,13 @@ impl std::ops::Deref for Authenticated {
 }
 
 /// Where clients put keys, first present wins: SDKs of one vendor send dummies in the headers of another.
-const CREDENTIAL_HEADERS: [&str; 5] = ["x-portkey-api-key", "authorization", "x-api-key", "api-key", "x-goog-api-key"];
+static CREDENTIAL_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-portkey-api-key"),
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 /// Longer than any key we issue or accept; what is longer is not worth hashing.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
 
@@ -51,14 +57,14 @@ pub fn authenticate(runtime: &Runtime, headers: &HeaderMap, now: SystemTime) -> 
 
 /// The token in the first credential header that is there.
 fn token(headers: &HeaderMap) -> Result<&[u8], Refusal> {
-    for name in CREDENTIAL_HEADERS {
+    for name in &CREDENTIAL_HEADERS {
         let mut values = headers.get_all(name).iter();
         let Some(value) = values.next() else { continue };
         if values.next().is_some() {
             return Err(Refusal::InvalidKey); // two proxies would disagree about which one counts
         }
         let bytes = value.as_bytes();
-        let token = if name == "authorization" { bearer(bytes).ok_or(Refusal::InvalidKey)? } else { bytes };
+        let token = if name == header::AUTHORIZATION { bearer(bytes).ok_or(Refusal::InvalidKey)? } else { bytes };
         if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.iter().all(u8::is_ascii_graphic) {
             return Err(Refusal::InvalidKey);
         }
@@ -82,7 +88,7 @@ fn is_past(not_after_unix_seconds: Option<i64>, now: SystemTime) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     fn check(headers: &[(&'static str, &'static str)], expected: Result<&str, &str>) {
         let map: HeaderMap = headers

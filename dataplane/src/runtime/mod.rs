@@ -18,6 +18,10 @@ use crate::upstream::address::AddressPolicy;
 use provider::{PrepareProviderError, PreparedProvider};
 use route::PreparedRoute;
 
+/// Looked up for each request by names that callers write. Keys come from the configuration only, so nobody can fill one
+/// bucket on purpose, and a hash that is quick on short text will do.
+pub type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// What one request meets, from its key to its last byte.
 pub struct Runtime {
     /// The snapshot's root digest.
@@ -29,11 +33,11 @@ pub struct Runtime {
     /// Callers by the keyed digest of their tokens.
     pub keys: HashMap<KeyedDigest, PreparedKey, BuildHasherDefault<DigestHasher>>,
     /// Names by the namespace of the caller.
-    pub tables: HashMap<String, ModelTable>,
+    pub tables: Map<String, ModelTable>,
     /// Routes by the name of their RoutePolicy.
-    pub routes: HashMap<ObjectName, Arc<PreparedRoute>>,
+    pub routes: Map<ObjectName, Arc<PreparedRoute>>,
     /// Providers.
-    pub providers: HashMap<ObjectName, Arc<PreparedProvider>>,
+    pub providers: Map<ObjectName, Arc<PreparedProvider>>,
 }
 
 /// One token's way to its caller.
@@ -88,7 +92,7 @@ impl Runtime {
         now_unix_seconds: u64,
     ) -> Result<Self, PrepareError> {
         let Snapshot { providers, credentials, routes, models, callers } = snapshot;
-        let mut prepared_providers = HashMap::with_capacity(providers.len());
+        let mut prepared_providers = Map::default();
         for (name, record) in providers {
             let before = previous.and_then(|runtime| runtime.providers.get(&name)).map(|before| &before.pool);
             let prepared =
@@ -96,7 +100,7 @@ impl Runtime {
                     .map_err(|source| PrepareError::Provider { name: name.clone(), source })?;
             prepared_providers.insert(name, Arc::new(prepared));
         }
-        let mut prepared_routes = HashMap::with_capacity(routes.len());
+        let mut prepared_routes = Map::default();
         for (name, record) in routes {
             let prepared = PreparedRoute::prepare(&name, record, &prepared_providers)?;
             prepared_routes.insert(name, Arc::new(prepared));
@@ -136,8 +140,8 @@ fn prepare_keys(
 fn check_table(
     namespace: &str,
     table: &ModelTable,
-    routes: &HashMap<ObjectName, Arc<PreparedRoute>>,
-    providers: &HashMap<ObjectName, Arc<PreparedProvider>>,
+    routes: &Map<ObjectName, Arc<PreparedRoute>>,
+    providers: &Map<ObjectName, Arc<PreparedProvider>>,
 ) -> Result<(), PrepareError> {
     let ModelTable {
         routes_exact,

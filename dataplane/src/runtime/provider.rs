@@ -1,6 +1,6 @@
 //! A provider made ready: its headers built, its credential opened, its URLs parsed, its counters resolved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use headgate_snapshot::{
     CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey, UnknownPrice,
 };
 
+use super::Map;
 use crate::metrics::{BackendMetrics, Metrics};
 use crate::upstream::address::AddressPolicy;
 use crate::upstream::tls::TlsError;
@@ -41,7 +42,7 @@ pub struct PreparedProvider {
     /// The way there.
     pub pool: Arc<Pool>,
     /// Declared models by the name clients ask for.
-    pub models: HashMap<String, Arc<PreparedModel>>,
+    pub models: Map<String, Arc<PreparedModel>>,
     /// What undeclared models share, where the provider discovers models.
     pub undeclared: Option<Arc<PreparedModel>>,
     /// Whether a model without a price may be called.

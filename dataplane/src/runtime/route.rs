@@ -1,12 +1,11 @@
 //! A route made ready: its target resolved to a provider, its times parsed.
 
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use headgate_snapshot::{Backend, ObjectName, Retry, Route, Strategy, Target};
 
-use super::PrepareError;
+use super::{Map, PrepareError};
 use super::provider::PreparedProvider;
 
 /// One RoutePolicy.
@@ -47,7 +46,7 @@ impl PreparedRoute {
     pub(super) fn prepare(
         name: &ObjectName,
         record: Route,
-        providers: &HashMap<ObjectName, Arc<PreparedProvider>>,
+        providers: &Map<ObjectName, Arc<PreparedProvider>>,
     ) -> Result<Self, PrepareError> {
         let Route { strategy: Strategy::Single(target), retry, total_timeout_ms, first_token_timeout_ms, idle_timeout_ms } =
             record;
