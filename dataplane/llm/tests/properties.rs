@@ -163,6 +163,43 @@ proptest! {
     }
 
     #[test]
+    fn nothing_of_interest_is_missed_at_a_glance(
+        text in prop_oneof![any::<String>(), prop::sample::select(vec![
+            "usage", "error", "delta", "finish_reason", "\"usage\":{", "\\\"error\":", "choices", "null", "}]}",
+        ]).prop_map(str::to_owned)],
+        key in prop::sample::select(vec!["content", "reasoning_content", "refusal", "error", "usage", "delta"]),
+        index in 0_u32..4,
+        reason in prop::option::of(Just("length")),
+        reported in prop::option::of(0_u64..9),
+        has_error: bool,
+        layout in 0..3,
+    ) {
+        let usage = reported.map_or(Value::Null, |tokens| json!({ "prompt_tokens": tokens, "completion_tokens": 1 }));
+        let error = if has_error { json!({ "message": text }) } else { Value::Null };
+        let delta = json!({ key: text });
+        let choice = json!({ "index": index, "delta": delta, "finish_reason": reason });
+        let chunk = json!({ "choices": [choice], "usage": usage, "error": error });
+        let event = match layout {
+            0 => format!("data: {chunk}\n\n"),
+            1 => format!("data: {}\n\n", format!("{chunk:#}").replace('\n', "\ndata: ")),
+            _ => format!(
+                "data: {{\"usage\" : {usage},\"choices\":[{{\"index\": {index}, \"delta\": {delta}, \"finish_reason\":{}}}]{}}}\n\n",
+                json!(reason), if has_error { format!(", \"error\" :{error}") } else { String::new() },
+            ),
+        };
+        let (mut tap, mut out) = (Tap::new(true), Vec::new());
+        tap.push(Bytes::from_static(EVENTS[5].as_bytes()), &mut out).unwrap();
+        let result = tap.push(Bytes::from(event), &mut out);
+        prop_assert_eq!(result.is_err(), has_error);
+        if !has_error {
+            prop_assert_eq!(tap.progress().finish_reason.as_deref(), reason);
+            prop_assert_eq!(tap.progress().usage.map(|usage| usage.input_tokens), reported);
+            let is_finished = index == 0 && reason.is_some();
+            prop_assert_eq!(tap.finish(&mut out).is_ok(), is_finished, "every choice that was seen must finish");
+        }
+    }
+
+    #[test]
     fn no_bytes_make_the_decoders_panic(
         chunks in vec(nearly_an_event(), 0..8),
         is_committed: bool,
