@@ -22,7 +22,7 @@ fn grown(schema: &Value) -> BoxedStrategy<Value> {
         }
         Some("string") => grown_string(schema),
         Some("integer") => {
-            let (least, most) = (schema["minimum"].as_i64().unwrap(), schema["maximum"].as_i64().unwrap());
+            let (least, most) = (bound(schema, "minimum"), bound(schema, "maximum"));
             prop_oneof![Just(least), Just(most), least..=most]
                 .prop_map(Value::from)
                 .boxed()
@@ -50,9 +50,10 @@ fn grown_object(schema: &Value) -> BoxedStrategy<Value> {
         .filter_map(Value::as_str)
         .collect();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        let field = match required.contains(&name.as_str()) {
-            true => grown(field).prop_map(Some).boxed(),
-            false => proptest::option::weighted(0.4, grown(field)).boxed(),
+        let field = if required.contains(&name.as_str()) {
+            grown(field).prop_map(Some).boxed()
+        } else {
+            proptest::option::weighted(0.4, grown(field)).boxed()
         };
         let name = name.clone();
         strategy = (strategy, field)
@@ -94,9 +95,10 @@ fn grown_string(schema: &Value) -> BoxedStrategy<Value> {
         size(schema, "maxLength").unwrap_or(64),
     );
     let text = match schema["pattern"].as_str() {
-        Some(pattern) => string_regex(pattern.trim_start_matches('^').trim_end_matches('$')).unwrap(),
-        None => string_regex(&format!(".{{{least},{}}}", most.min(least + 20))).unwrap(),
+        Some(pattern) => string_regex(pattern.trim_start_matches('^').trim_end_matches('$')),
+        None => string_regex(&format!(".{{{least},{}}}", most.min(least + 20))),
     };
+    let text = text.expect("patterns of ours can be grown");
     text.prop_filter("fits its length", move |text| {
         (least..=most).contains(&text.chars().count())
     })
@@ -108,6 +110,10 @@ fn size(schema: &Value, bound: &str) -> Option<usize> {
     schema[bound]
         .as_u64()
         .map(|bound| usize::try_from(bound).expect("bounds are small"))
+}
+
+fn bound(schema: &Value, bound: &str) -> i64 {
+    schema[bound].as_i64().expect("every integer is bounded")
 }
 
 fn check(kind: Kind) {
