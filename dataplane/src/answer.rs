@@ -44,11 +44,8 @@ impl WholeBody {
     /// An answer that a provider's adapter has read.
     pub fn of(answer: WholeAnswer, request: &ChatRequest) -> Self {
         let WholeAnswer { body, usage, finish_reason: _ } = answer;
-        let usage = usage.unwrap_or_else(|| Usage {
-            input_tokens: estimate::input_tokens(request),
-            output_tokens: estimate::Size::of(&body).tokens(),
-            is_estimated: true,
-            ..Usage::default()
+        let usage = usage.unwrap_or_else(|| {
+            Usage::estimated(estimate::input_tokens(request), estimate::Size::of(&body).tokens())
         });
         Self { body, usage }
     }
@@ -146,7 +143,8 @@ impl StreamBody {
             self.ready.extend(self.scratch.drain(..));
         }
         if let Err(failure) = result {
-            self.fail(Refusal::Upstream(failure));
+            let scrubbed = self.scrub(failure);
+            self.fail(Refusal::Upstream(scrubbed));
         }
         Poll::Ready(())
     }
@@ -185,20 +183,22 @@ impl StreamBody {
         }
     }
 
+    fn scrub(&self, failure: Failure) -> Failure {
+        match self.exchange.as_ref().and_then(|exchange| exchange.plan.as_deref()) {
+            Some(plan) => plan.backend.provider.scrub(failure),
+            None => failure,
+        }
+    }
+
     /// What was used: reported, or for a stream that did not reach its end at least what was received.
     fn settle(&mut self) {
         let Some(exchange) = &mut self.exchange else { return };
         let progress = self.decoder.progress();
-        let estimate = Usage {
-            input_tokens: self.estimated_input_tokens,
-            output_tokens: progress.estimated_output_tokens(),
-            is_estimated: true,
-            ..Usage::default()
-        };
+        let (input_tokens, output_tokens) = (self.estimated_input_tokens, progress.estimated_output_tokens());
         exchange.usage = Some(match progress.usage {
             Some(reported) if progress.is_complete => reported,
-            Some(reported) if reported.total_output_tokens() >= estimate.output_tokens => reported,
-            _ => estimate,
+            Some(reported) => reported.at_least(input_tokens, output_tokens),
+            None => Usage::estimated(input_tokens, output_tokens),
         });
     }
 }

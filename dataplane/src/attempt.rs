@@ -69,7 +69,7 @@ pub async fn attempt(
                 exchange.attempted(started.into_std(), Ok(()));
                 return Ok(Attempted { answer, headers, dropped: encoded.dropped });
             }
-            Err(failure) => failure,
+            Err(failure) => backend.provider.scrub(failure),
         };
         exchange.attempted(started.into_std(), Err(&failure));
         let wait = retry::wait_before_next(&plan.retry, &failure, retries_done, fastrand::f64());

@@ -204,7 +204,7 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.is_closed {
             if let Some(request) = self.in_work.take().filter(|_| self.attempts > 0) {
-                self.usage = Some(Usage { input_tokens: estimate::input_tokens(&request), is_estimated: true, ..Usage::default() }); // it was sent, so it will be billed
+                self.usage = Some(Usage::estimated(estimate::input_tokens(&request), 0)); // it was sent, so it will be billed
             }
             self.close(CLIENT_CLOSED, None);
         }

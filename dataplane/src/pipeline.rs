@@ -52,6 +52,7 @@ async fn answer_chat(exchange: &mut Exchange, request: Request<Body>) -> Result<
     let request = read_chat(&gateway, &head.headers, body).await?;
     exchange.is_stream = request.stream;
 
+    refuse_request_config(&head.headers)?;
     let plan = Arc::new(plan(&runtime, &caller, &request.model, wanted_provider(&head.headers)?)?);
     drop(runtime); // the plan holds what it needs; a stream of minutes must not keep an old runtime alive
     exchange.plan = Some(Arc::clone(&plan));
@@ -95,6 +96,15 @@ fn wanted_provider(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     static WANTED_PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
     let value = headers.get(&WANTED_PROVIDER);
     value.map(|value| value.to_str().map_err(|_| Refusal::ProviderNotOnRoute)).transpose()
+}
+
+/// A request must not bring its own routing: `requestConfig: Allow` comes later, and ignoring the header would send the
+/// request elsewhere than its author wants.
+fn refuse_request_config(headers: &HeaderMap) -> Result<(), Refusal> {
+    static CONFIG_HEADERS: [HeaderName; 2] =
+        [HeaderName::from_static("x-portkey-config"), HeaderName::from_static("x-headgate-config")];
+    let brings_one = CONFIG_HEADERS.iter().any(|name| headers.contains_key(name));
+    if brings_one { Err(Refusal::RequestConfigForbidden) } else { Ok(()) }
 }
 
 /// `GET /v1/models`: what this key may use.

@@ -30,6 +30,8 @@ pub enum Refusal {
     ModelNotFound(String),
     /// `x-headgate-provider` names a provider that the model's route does not lead to.
     ProviderNotOnRoute,
+    /// A header brings routing of its own, and no route allows that.
+    RequestConfigForbidden,
     /// The provider demands prices, and this model has none.
     UnknownPrice(String),
     /// The route's only target cannot be used; the reason is the operator's own words about names in Git.
@@ -82,7 +84,7 @@ impl Refusal {
             Self::MissingKey | Self::InvalidKey | Self::KeySuspended | Self::KeyExpired | Self::AdminOnly => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::ModelNotAllowed(_) | Self::UnknownPrice(_) => StatusCode::FORBIDDEN,
+            Self::ModelNotAllowed(_) | Self::UnknownPrice(_) | Self::RequestConfigForbidden => StatusCode::FORBIDDEN,
             Self::ModelNotFound(_) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) | Self::BodyCut | Self::ProviderNotOnRoute => StatusCode::BAD_REQUEST,
@@ -106,6 +108,7 @@ impl Refusal {
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::ModelNotFound(_) => "model_not_found",
             Self::ProviderNotOnRoute => "provider_not_on_route",
+            Self::RequestConfigForbidden => "request_config_forbidden",
             Self::UnknownPrice(_) => "unknown_price",
             Self::TargetUnavailable(_) => "target_unavailable",
             Self::BadRequest(bad) => bad.code,
@@ -153,6 +156,9 @@ impl Refusal {
             Self::AdminOnly => "Send the admin token as `Authorization: Bearer …`, or ask from the gateway's own host.",
             Self::ProviderNotOnRoute => {
                 "The header x-headgate-provider names a provider that this model's route does not lead to. Leave it out."
+            }
+            Self::RequestConfigForbidden => {
+                "A config header is not allowed on this route. Leave x-portkey-config and x-headgate-config out."
             }
             Self::UnsupportedMediaType => "Send `content-type: application/json`.",
             Self::UnsupportedEncoding => "Send the body without `content-encoding`.",

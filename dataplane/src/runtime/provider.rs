@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use prometheus::IntCounter;
 use zeroize::Zeroizing;
 
+use headgate_llm::failure::Failure;
 use headgate_llm::provider::{Kind, Provider as Adapter};
 use headgate_snapshot::origin::origin_of;
 use headgate_snapshot::sealed::OpenError;
@@ -167,6 +168,14 @@ impl PreparedProvider {
             chat_uri: uri(&base_url, "/chat/completions")?,
             base_url,
         })
+    }
+
+    /// Removes our credential from what the provider said.
+    pub fn scrub(&self, failure: Failure) -> Failure {
+        match &self.credential {
+            Some(credential) => failure.scrubbed(credential),
+            None => failure,
+        }
     }
 
     /// The URL of a path that the adapter asks for; the common one is at hand.
