@@ -35,6 +35,18 @@ const MODELS: [&str; 13] = [
 /// Deadlines of the provider, as `timeouts` of the manifest: short, since tests wait for them.
 pub const SHORT_TIMEOUTS: &str = "{connect: 1s, firstToken: 2s, idle: 2s, total: 60s}";
 
+/// Models that fail on purpose fail at once: each test is about one answer. All others have the route of their own that a
+/// declared model has, retries included.
+const NO_RETRIES: &str = r#"apiVersion: headgate.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: no-retries, namespace: default}
+spec:
+  models: ["status-*", "reset*", "hang*", "cut-*", "line-*", "answer-*", "bomb-*", garbage, not-json, leaky, redirect, error-event]
+  strategy: Single
+  targets: [{name: fake, provider: {name: fake}}]
+  retry: {attempts: 0}
+"#;
+
 /// Manifests for one fake provider at `base_url`.
 pub fn fake_provider(base_url: &str) -> String {
     let mut yaml = format!(
@@ -58,6 +70,8 @@ spec:
         };
         writeln!(yaml, "  - {{name: {model}{price}}}").expect("writing to a string does not fail");
     }
+    yaml.push_str("---\n");
+    yaml.push_str(NO_RETRIES);
     yaml.push_str("---\n");
     yaml.push_str(&secret("fake-provider", "api-key", CREDENTIAL));
     for (name, token, more) in [

@@ -8,6 +8,8 @@ use super::request::Request;
 
 /// Every content event of a stream has this length, blank line included: what the bench counts with.
 pub const EVENT_BYTES: usize = 250;
+/// What big answers are made of.
+pub(super) const MEBIBYTE: usize = 1 << 20;
 const CREATED_S: u64 = 1_790_000_000; // fixed, so that two runs give equal bytes
 
 /// What is read of a request to choose an answer.
@@ -151,6 +153,15 @@ pub(super) fn models() -> Vec<u8> {
         .into_bytes()
 }
 
+/// A whole answer in three parts: what stands before its content, and behind it. Between them goes as much as is wanted,
+/// without a string of that size ever being made.
+pub(super) fn around_content(asked: &Asked) -> [Vec<u8>; 2] {
+    const MARK: &str = "@content@";
+    let answer = String::from_utf8(whole(asked, MARK, true)).expect("JSON is text");
+    let (before, after) = answer.split_once(MARK).expect("the content is in the answer");
+    [before.into(), after.into()]
+}
+
 /// `plain`, compressed.
 pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -158,6 +169,21 @@ pub(super) fn gzip(plain: &[u8]) -> Vec<u8> {
         .write_all(plain)
         .and_then(|()| encoder.finish())
         .expect("writing to memory does not fail")
+}
+
+/// The beginning of a compressed answer, and one mebibyte of its content, to be sent as often as is wanted: what it
+/// refers to is always the same `x`. The end is missing: nobody should read that far.
+pub(super) fn gzip_bomb(asked: &Asked) -> [Vec<u8>; 2] {
+    let [before, _] = around_content(asked);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut blocks = |plain: &[u8]| {
+        encoder
+            .write_all(plain)
+            .and_then(|()| encoder.flush())
+            .expect("writing to memory does not fail");
+        std::mem::take(encoder.get_mut())
+    };
+    [blocks(&before), blocks(&vec![b'x'; MEBIBYTE])]
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub enum Behaviour {
     BigAnswer(usize),
     /// A correct whole answer, compressed whether or not that was accepted.
     Gzip,
-    /// A compressed answer of 100 kB which decodes to this many bytes.
+    /// A small compressed answer which decodes to this many bytes.
     GzipBomb(usize),
     /// A stream that ends properly as far as HTTP goes, but without `[DONE]`.
     CutBeforeDone,

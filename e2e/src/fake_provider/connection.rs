@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::{self, Asked};
+use super::answer::{self, Asked, MEBIBYTE};
 use super::behaviour::Behaviour;
 use super::request::Request;
 use super::{RECEIVED_MAX, Received, Shared};
@@ -167,18 +167,12 @@ impl Connection {
                 .await
             }
             Behaviour::LongLine(bytes) => self.long_line(bytes).await,
-            Behaviour::BigAnswer(bytes) => {
-                let content = "x".repeat(bytes);
-                self.whole(200, &[], &answer::whole(asked, &content, true)).await
-            }
+            Behaviour::BigAnswer(bytes) => self.big_answer(asked, bytes).await,
             Behaviour::Gzip => {
                 let body = answer::gzip(&answer::whole(asked, "compressed", true));
                 self.whole(200, &[("content-encoding", "gzip")], &body).await
             }
-            Behaviour::GzipBomb(bytes) => {
-                let body = answer::gzip(&answer::whole(asked, &"x".repeat(bytes), true));
-                self.whole(200, &[("content-encoding", "gzip")], &body).await
-            }
+            Behaviour::GzipBomb(bytes) => self.gzip_bomb(asked, bytes).await,
             Behaviour::CutBeforeDone => {
                 self.events(asked, 2, Duration::ZERO).await?;
                 self.chunk(b"").await
@@ -268,6 +262,35 @@ impl Connection {
         let mut answer = head("application/json", 200, &[], body.len());
         answer.extend_from_slice(&body[..body.len() / 2]);
         self.socket.write_all(&answer).await
+    }
+
+    async fn big_answer(&mut self, asked: &Asked, bytes: usize) -> Result<()> {
+        let [before, after] = answer::around_content(asked);
+        let mebibytes = bytes / MEBIBYTE;
+        let length = before.len() + mebibytes * MEBIBYTE + after.len();
+        self.socket
+            .write_all(&head("application/json", 200, &[], length))
+            .await?;
+        self.socket.write_all(&before).await?;
+        let content = vec![b'x'; MEBIBYTE];
+        for _ in 0..mebibytes {
+            self.socket.write_all(&content).await?;
+        }
+        self.socket.write_all(&after).await
+    }
+
+    async fn gzip_bomb(&mut self, asked: &Asked, bytes: usize) -> Result<()> {
+        let [beginning, mebibyte] = answer::gzip_bomb(asked);
+        let mebibytes = bytes / MEBIBYTE;
+        let length = beginning.len() + mebibytes * mebibyte.len();
+        self.socket
+            .write_all(&head("application/json", 200, &[("content-encoding", "gzip")], length))
+            .await?;
+        self.socket.write_all(&beginning).await?;
+        for _ in 0..mebibytes {
+            self.socket.write_all(&mebibyte).await?;
+        }
+        Ok(())
     }
 
     async fn long_line(&mut self, bytes: usize) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headgate_e2e::fake_provider::FakeProvider;
+use headgate_e2e::fake_provider::{Behaviour, FakeProvider};
 use headgate_e2e::gateway::Gateway;
 use headgate_e2e::manifests::{self, CREDENTIAL, VIRTUAL_KEY};
 use headgate_e2e::raw_http::{Answer, chat};
@@ -102,6 +102,38 @@ async fn a_rate_limit_passes_with_its_waiting_time() {
 }
 
 #[tokio::test]
+async fn a_failure_that_passes_is_tried_again_and_the_answer_says_so() {
+    let (provider, gateway) = scene().await;
+    provider.then(Behaviour::Status {
+        status: 503,
+        retry_after_s: None,
+        repeats_credential: false,
+    });
+    provider.then(Behaviour::Reset);
+    let answer = chat(gateway.address, VIRTUAL_KEY, "chat", false)
+        .await
+        .expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("x-headgate-attempts"), Some("3"));
+    assert_eq!(provider.count(), 3);
+}
+
+#[tokio::test]
+async fn what_the_caller_did_wrong_is_not_tried_again() {
+    let (provider, gateway) = scene().await;
+    provider.then(Behaviour::Status {
+        status: 400,
+        retry_after_s: None,
+        repeats_credential: false,
+    });
+    let answer = chat(gateway.address, VIRTUAL_KEY, "chat", false)
+        .await
+        .expect("an answer");
+    assert_refused(&answer, 400, "invalid_value");
+    assert_eq!(provider.count(), 1);
+}
+
+#[tokio::test]
 async fn an_error_that_repeats_the_credential_is_scrubbed() {
     let (answer, ..) = ask("leaky", false).await;
     assert_eq!(answer.status, 400);
@@ -141,7 +173,7 @@ async fn an_answer_that_is_shorter_than_it_said() {
 
 #[tokio::test]
 async fn a_reset_instead_of_an_answer() {
-    check("reset", false, 502, "upstream_cut").await;
+    check("reset", false, 502, "upstream_unreachable").await;
 }
 
 #[tokio::test]
