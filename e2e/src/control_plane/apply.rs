@@ -66,6 +66,26 @@ impl Applier {
             .map_err(|error| ApplyError(error.to_string()))
     }
 
+    /// Creates one object, as `kubectl apply` does without `--server-side` where there is none: the schema then speaks for
+    /// itself, while a server-side apply fails earlier and in other words when a type is wrong.
+    pub async fn create(&self, object: &DynamicObject) -> Result<DynamicObject, ApplyError> {
+        let api = self.api_of(object).await?;
+        // By hand, since kube's parameters of a POST do not have the validation.
+        let path = format!(
+            "{}?fieldValidation=Strict&fieldManager={FIELD_MANAGER}",
+            api.resource_url()
+        );
+        let body = serde_json::to_vec(object).map_err(|error| ApplyError(error.to_string()))?;
+        let request = http::Request::post(path)
+            .header("content-type", "application/json")
+            .body(body);
+        let request = request.map_err(|error| ApplyError(error.to_string()))?;
+        self.client
+            .request(request)
+            .await
+            .map_err(|error| ApplyError(error.to_string()))
+    }
+
     /// The API of the object's kind, found by discovery as kubectl does.
     async fn api_of(&self, object: &DynamicObject) -> Result<Api<DynamicObject>, ApplyError> {
         let types = object

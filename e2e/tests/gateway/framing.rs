@@ -92,9 +92,9 @@ async fn a_length_beside_chunks_smuggles_nothing() {
 }
 
 #[tokio::test]
-async fn a_head_of_more_than_64_kib() {
+async fn a_head_far_beyond_64_kib() {
     let (provider, gateway) = scene().await;
-    let request = head(&format!("x-long: {}\r\n", "x".repeat(80 * 1024)));
+    let request = head(&format!("x-long: {}\r\n", "x".repeat(300 * 1024)));
     let answer = send(gateway.address, request.as_bytes()).await.expect("an answer");
     assert_eq!(answer.status, 431);
     assert_eq!(provider.count(), 0);
