@@ -75,7 +75,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR", env = "HEADGATE_MANIFESTS", help_heading = "What to serve")]
     pub manifests: Option<PathBuf>,
 
-    /// Where minted virtual keys are kept, mode 0600 [default: $XDG_STATE_HOME/headgate, else ~/.local/state/headgate]
+    /// Where minted virtual keys are kept, mode 0600 [default: `$XDG_STATE_HOME/headgate`, else `~/.local/state/headgate`]
     #[arg(long, value_name = "DIR", env = "HEADGATE_STATE_DIR", help_heading = "What to serve")]
     pub state_dir: Option<PathBuf>,
 
@@ -120,11 +120,23 @@ pub struct ServeArgs {
     pub keep_alive_timeout: Duration,
 
     /// What to log: error, warn, info, debug, trace, or directives such as `info,headgate=debug`
-    #[arg(long, value_name = "LEVEL", env = "HEADGATE_LOG_LEVEL", help_heading = "Logs", default_value = "info")]
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "HEADGATE_LOG_LEVEL",
+        help_heading = "Logs",
+        default_value = "info"
+    )]
     pub log_level: String,
 
     /// How to log
-    #[arg(long, value_name = "FORMAT", env = "HEADGATE_LOG_FORMAT", help_heading = "Logs", default_value = "auto")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "HEADGATE_LOG_FORMAT",
+        help_heading = "Logs",
+        default_value = "auto"
+    )]
     pub log_format: LogFormat,
 
     /// What opens the admin listener to peers beyond loopback; from `HEADGATE_ADMIN_TOKEN`, see [`parse`].
@@ -191,7 +203,9 @@ impl fmt::Debug for AdminToken {
 pub fn parse() -> Cli {
     let cli = Cli::parse();
     complete(cli, &environment).unwrap_or_else(|wrong| {
-        <Cli as clap::CommandFactory>::command().error(clap::error::ErrorKind::ValueValidation, wrong).exit()
+        <Cli as clap::CommandFactory>::command()
+            .error(clap::error::ErrorKind::ValueValidation, wrong)
+            .exit()
     })
 }
 
@@ -208,7 +222,9 @@ pub fn complete(mut cli: Cli, environment: &dyn Fn(&str) -> Option<String>) -> R
         }
         if let Some(token) = environment("HEADGATE_ADMIN_TOKEN").map(Zeroizing::new) {
             if token.chars().count() < ADMIN_TOKEN_CHARACTERS_MIN {
-                return Err(format!("HEADGATE_ADMIN_TOKEN is shorter than {ADMIN_TOKEN_CHARACTERS_MIN} characters; use a longer one"));
+                return Err(format!(
+                    "HEADGATE_ADMIN_TOKEN is shorter than {ADMIN_TOKEN_CHARACTERS_MIN} characters; use a longer one"
+                ));
             }
             serve.admin_token = Some(AdminToken(token));
         }
@@ -251,7 +267,12 @@ mod tests {
 
     fn serve(line: &[&str], variables: &[(&str, &str)]) -> Result<ServeArgs, String> {
         let cli = Cli::try_parse_from(["headgate", "serve"].iter().chain(line)).map_err(|error| error.to_string())?;
-        let lookup = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let lookup = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         match complete(cli, &lookup)?.command {
             Command::Serve(serve) => Ok(*serve),
             other => panic!("parsed as {other:?}"),
@@ -266,7 +287,10 @@ mod tests {
     #[test]
     fn without_flags_it_listens_on_loopback_only() {
         let args = serve(&[], &[]).unwrap();
-        assert_eq!((args.listen.to_string(), args.admin_listen.to_string()), ("127.0.0.1:8080".into(), "127.0.0.1:9090".into()));
+        assert_eq!(
+            (args.listen.to_string(), args.admin_listen.to_string()),
+            ("127.0.0.1:8080".into(), "127.0.0.1:9090".into())
+        );
         assert_eq!(args.drain_timeout, Duration::from_secs(30));
         assert!(args.manifests.is_none() && args.admin_token.is_none() && args.state_dir.is_none());
     }
@@ -274,9 +298,21 @@ mod tests {
     #[test]
     fn state_goes_where_xdg_says_else_below_home() {
         let of = |variables: &[(&str, &str)]| serve(&[], variables).unwrap().state_dir.unwrap();
-        assert_eq!(of(&[("XDG_STATE_HOME", "/state"), ("HOME", "/home/a")]), PathBuf::from("/state/headgate"));
-        assert_eq!(of(&[("XDG_STATE_HOME", "relative"), ("HOME", "/home/a")]), PathBuf::from("/home/a/.local/state/headgate"));
-        assert_eq!(serve(&["--state-dir", "/x"], &[("HOME", "/home/a")]).unwrap().state_dir.unwrap(), PathBuf::from("/x"));
+        assert_eq!(
+            of(&[("XDG_STATE_HOME", "/state"), ("HOME", "/home/a")]),
+            PathBuf::from("/state/headgate")
+        );
+        assert_eq!(
+            of(&[("XDG_STATE_HOME", "relative"), ("HOME", "/home/a")]),
+            PathBuf::from("/home/a/.local/state/headgate")
+        );
+        assert_eq!(
+            serve(&["--state-dir", "/x"], &[("HOME", "/home/a")])
+                .unwrap()
+                .state_dir
+                .unwrap(),
+            PathBuf::from("/x")
+        );
     }
 
     #[test]
@@ -285,7 +321,10 @@ mod tests {
         assert_eq!(args.admin_token.as_ref().unwrap().expose(), "canary-0123456789");
         assert!(!format!("{args:?}").contains("canary"));
         let refusal = serve(&[], &[("HEADGATE_ADMIN_TOKEN", "canary")]).unwrap_err();
-        assert!(refusal.contains("HEADGATE_ADMIN_TOKEN is shorter than 16") && !refusal.contains("canary"), "{refusal}");
+        assert!(
+            refusal.contains("HEADGATE_ADMIN_TOKEN is shorter than 16") && !refusal.contains("canary"),
+            "{refusal}"
+        );
     }
 
     #[test]
@@ -294,6 +333,10 @@ mod tests {
         for wrong in ["", "30", "-5s", "soon"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
-        assert!(serve(&["--max-connections", "0"], &[]).unwrap_err().contains("at least 1"));
+        assert!(
+            serve(&["--max-connections", "0"], &[])
+                .unwrap_err()
+                .contains("at least 1")
+        );
     }
 }

@@ -42,7 +42,11 @@ struct Document<'a> {
 /// Checks the folder and prints the verdict.
 pub fn run(args: &CheckArgs) -> ExitCode {
     let style = Style::of(std::io::stdout().is_terminal(), &args::environment);
-    let Verdict { output, error, exit_code } = verdict(args, style);
+    let Verdict {
+        output,
+        error,
+        exit_code,
+    } = verdict(args, style);
     // Nobody is left to tell when a pipe is closed early, as by `| head`; the exit code still counts.
     let _ = std::io::stdout().write_all(output.as_bytes());
     let _ = std::io::stderr().write_all(error.as_bytes());
@@ -53,31 +57,63 @@ pub fn run(args: &CheckArgs) -> ExitCode {
 pub fn verdict(args: &CheckArgs, style: Style) -> Verdict {
     match manifests::check(&args.dir) {
         Ok(checked) => judge(&checked, args, style),
-        Err(error) => Verdict { output: String::new(), error: format!("error: {error}\n"), exit_code: 2 },
+        Err(error) => Verdict {
+            output: String::new(),
+            error: format!("error: {error}\n"),
+            exit_code: 2,
+        },
     }
 }
 
 fn judge(checked: &Checked, args: &CheckArgs, style: Style) -> Verdict {
-    let Checked { files, objects, findings } = checked;
+    let Checked {
+        files,
+        objects,
+        findings,
+    } = checked;
     let of = |severity| findings.iter().filter(|report| report.severity == severity).count();
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     let clean = errors == 0 && (warnings == 0 || !args.deny_warnings);
     let output = match args.output {
         Output::Json => {
-            let document = Document { clean, files: *files, objects: *objects, errors, warnings, findings };
+            let document = Document {
+                clean,
+                files: *files,
+                objects: *objects,
+                errors,
+                warnings,
+                findings,
+            };
             serde_json::to_string_pretty(&document).expect("reports are strings and numbers") + "\n"
         }
         Output::Text => {
             let mut text = diagnostic::render(findings, style);
             let counts = diagnostic::count(findings);
-            let result = if counts.is_empty() { "nothing wrong".to_owned() } else { counts };
-            let _ = writeln!(text, "{}, {}: {result}", counted(*files, "file"), counted(*objects, "object"));
+            let result = if counts.is_empty() {
+                "nothing wrong".to_owned()
+            } else {
+                counts
+            };
+            let _ = writeln!(
+                text,
+                "{}, {}: {result}",
+                counted(*files, "file"),
+                counted(*objects, "object")
+            );
             text
         }
     };
-    Verdict { output, error: String::new(), exit_code: u8::from(!clean) }
+    Verdict {
+        output,
+        error: String::new(),
+        exit_code: u8::from(!clean),
+    }
 }
 
 fn counted(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    if count == 1 {
+        format!("1 {word}")
+    } else {
+        format!("{count} {word}s")
+    }
 }

@@ -8,8 +8,8 @@
 use std::fmt;
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan,
-    SpanContents, ThemeCharacters, ThemeStyles,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, SourceCode,
+    SourceSpan, SpanContents, ThemeCharacters, ThemeStyles,
 };
 use serde::Serialize;
 
@@ -92,7 +92,15 @@ impl Report {
     /// A report that is about no object and no place yet.
     pub fn new(severity: Severity, reason: impl Into<String>, message: impl Into<String>) -> Self {
         let (reason, message) = (reason.into(), message.into());
-        Self { severity, reason, object: None, field: None, message, help: None, place: None }
+        Self {
+            severity,
+            reason,
+            object: None,
+            field: None,
+            message,
+            help: None,
+            place: None,
+        }
     }
 
     /// The same, about `object`.
@@ -150,13 +158,23 @@ impl Style {
     /// Colour only for a terminal and only without `NO_COLOR` (any non-empty value, by no-color.org) or `TERM=dumb`.
     pub fn of(is_terminal: bool, environment: &dyn Fn(&str) -> Option<String>) -> Self {
         let wants_plain = environment("NO_COLOR").is_some() || environment("TERM").is_some_and(|term| term == "dumb");
-        if is_terminal && !wants_plain { Self::Terminal } else { Self::Plain }
+        if is_terminal && !wants_plain {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
     }
 
     fn theme(self) -> GraphicalTheme {
         match self {
-            Self::Plain => GraphicalTheme { characters: ThemeCharacters::ascii(), styles: ThemeStyles::none() },
-            Self::Terminal => GraphicalTheme { characters: ThemeCharacters::unicode(), styles: ThemeStyles::ansi() },
+            Self::Plain => GraphicalTheme {
+                characters: ThemeCharacters::ascii(),
+                styles: ThemeStyles::none(),
+            },
+            Self::Terminal => GraphicalTheme {
+                characters: ThemeCharacters::unicode(),
+                styles: ThemeStyles::ansi(),
+            },
         }
     }
 }
@@ -164,10 +182,14 @@ impl Style {
 /// Draws reports for people: message, file with line and column, the line with a caret, advice.
 pub fn render(reports: &[Report], style: Style) -> String {
     // Terminals wrap by themselves, and wrapped messages cannot be searched for.
-    let handler = GraphicalReportHandler::new_themed(style.theme()).with_links(false).with_wrap_lines(false);
+    let handler = GraphicalReportHandler::new_themed(style.theme())
+        .with_links(false)
+        .with_wrap_lines(false);
     let mut text = String::new();
     for report in reports {
-        handler.render_report(&mut text, &Drawn::of(report)).expect("writing to a String cannot fail");
+        handler
+            .render_report(&mut text, &Drawn::of(report))
+            .expect("writing to a String cannot fail");
         text.push('\n');
     }
     text
@@ -180,7 +202,10 @@ pub fn count(reports: &[Report]) -> String {
         1 => Some(format!("1 {word}")),
         many => Some(format!("{many} {word}s")),
     };
-    let counts: Vec<_> = [of(Severity::Error, "error"), of(Severity::Warning, "warning")].into_iter().flatten().collect();
+    let counts: Vec<_> = [of(Severity::Error, "error"), of(Severity::Warning, "warning")]
+        .into_iter()
+        .flatten()
+        .collect();
     counts.join(", ")
 }
 
@@ -201,7 +226,11 @@ impl<'a> Drawn<'a> {
             (Some(object), Some(_)) => format!("{object}: {}", report.message),
             (None, Some(_)) => report.message.clone(),
         };
-        Self { report, headline, source: shown.map(SourceLine) }
+        Self {
+            report,
+            headline,
+            source: shown.map(SourceLine),
+        }
     }
 }
 
@@ -227,7 +256,10 @@ impl Diagnostic for Drawn<'_> {
     }
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.report.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.report
+            .help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -247,8 +279,18 @@ struct SourceLine<'a>(&'a Place);
 impl SourceLine<'_> {
     /// Bytes of the marked characters within the line.
     fn span(&self) -> SourceSpan {
-        let Place { column, length, line_text, .. } = self.0;
-        let byte_of = |character: usize| line_text.char_indices().nth(character).map_or(line_text.len(), |(at, _)| at);
+        let Place {
+            column,
+            length,
+            line_text,
+            ..
+        } = self.0;
+        let byte_of = |character: usize| {
+            line_text
+                .char_indices()
+                .nth(character)
+                .map_or(line_text.len(), |(at, _)| at)
+        };
         let start = byte_of(column - 1);
         let end = byte_of(column - 1 + length);
         (start, end - start).into()
@@ -256,10 +298,22 @@ impl SourceLine<'_> {
 }
 
 impl SourceCode for SourceLine<'_> {
-    fn read_span<'b>(&'b self, _: &SourceSpan, _: usize, _: usize) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
-        let Place { file, line, column, line_text, .. } = self.0;
+    fn read_span<'b>(
+        &'b self,
+        _: &SourceSpan,
+        _: usize,
+        _: usize,
+    ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
+        let Place {
+            file,
+            line,
+            column,
+            line_text,
+            ..
+        } = self.0;
         let whole_line = (0, line_text.len()).into();
-        let contents = MietteSpanContents::new_named(file.clone(), line_text.as_bytes(), whole_line, line - 1, column - 1, 1);
+        let contents =
+            MietteSpanContents::new_named(file.clone(), line_text.as_bytes(), whole_line, line - 1, column - 1, 1);
         Ok(Box::new(contents))
     }
 }
@@ -269,10 +323,19 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let place =
-            Place { file: "gw/a.yaml".into(), line: 7, column: 9, length: 4, line_text: "  name: nope".into() };
+        let place = Place {
+            file: "gw/a.yaml".into(),
+            line: 7,
+            column: 9,
+            length: 4,
+            line_text: "  name: nope".into(),
+        };
         Report::new(Severity::Error, "RefNotFound", "provider `nope` is not there")
-            .about(Subject { kind: "RoutePolicy".into(), namespace: "default".into(), name: "chat".into() })
+            .about(Subject {
+                kind: "RoutePolicy".into(),
+                namespace: "default".into(),
+                name: "chat".into(),
+            })
             .at(place)
             .help("add it")
     }
@@ -280,11 +343,20 @@ mod tests {
     #[test]
     fn a_report_shows_file_line_column_and_carets_below_the_words_meant() {
         let drawn = render(&[report()], Style::Plain);
-        assert!(drawn.contains("RoutePolicy default/chat: provider `nope` is not there"), "{drawn}");
+        assert!(
+            drawn.contains("RoutePolicy default/chat: provider `nope` is not there"),
+            "{drawn}"
+        );
         assert!(drawn.contains("gw/a.yaml:7:9"), "{drawn}");
-        assert!(drawn.contains("help: add it") && drawn.contains("RefNotFound"), "{drawn}");
+        assert!(
+            drawn.contains("help: add it") && drawn.contains("RefNotFound"),
+            "{drawn}"
+        );
         let lines: Vec<_> = drawn.lines().collect();
-        let source = lines.iter().position(|line| line.contains("  name: nope")).expect("the line is shown");
+        let source = lines
+            .iter()
+            .position(|line| line.contains("  name: nope"))
+            .expect("the line is shown");
         assert_eq!(lines[source].find("nope"), lines[source + 1].find("^^^^"), "{drawn}");
         assert!(!drawn.contains('\u{1b}'), "plain text has no colour");
         assert!(render(&[report()], Style::Terminal).contains('\u{1b}'));
@@ -292,20 +364,45 @@ mod tests {
 
     #[test]
     fn carets_stand_right_after_letters_of_several_bytes() {
-        let place = Place { file: "a".into(), line: 1, column: 6, length: 2, line_text: "t\u{ea}n: \u{1ea3}\u{1ea3} x".into() };
+        let place = Place {
+            file: "a".into(),
+            line: 1,
+            column: 6,
+            length: 2,
+            line_text: "t\u{ea}n: \u{1ea3}\u{1ea3} x".into(),
+        };
         let drawn = render(&[report().at(place)], Style::Plain);
         let lines: Vec<_> = drawn.lines().collect();
-        let source = lines.iter().position(|line| line.contains("t\u{ea}n")).expect("the line is shown");
+        let source = lines
+            .iter()
+            .position(|line| line.contains("t\u{ea}n"))
+            .expect("the line is shown");
         let before = |line: &str, letter: char| line.chars().position(|other| other == letter).expect("it is there");
-        assert_eq!(before(lines[source], '\u{1ea3}'), before(lines[source + 1], '^'), "{drawn}");
-        assert!(drawn.contains("[a:1:6]") && lines[source + 1].ends_with(" ^^"), "{drawn}");
+        assert_eq!(
+            before(lines[source], '\u{1ea3}'),
+            before(lines[source + 1], '^'),
+            "{drawn}"
+        );
+        assert!(
+            drawn.contains("[a:1:6]") && lines[source + 1].ends_with(" ^^"),
+            "{drawn}"
+        );
     }
 
     #[test]
     fn a_line_too_long_to_show_is_named() {
-        let place = Place { file: "a.json".into(), line: 1, column: 9_000, length: 1, line_text: String::new() };
+        let place = Place {
+            file: "a.json".into(),
+            line: 1,
+            column: 9_000,
+            length: 1,
+            line_text: String::new(),
+        };
         let drawn = render(&[report().at(place)], Style::Plain);
-        assert!(drawn.contains("a.json:1:9000: RoutePolicy default/chat: provider `nope`"), "{drawn}");
+        assert!(
+            drawn.contains("a.json:1:9000: RoutePolicy default/chat: provider `nope`"),
+            "{drawn}"
+        );
     }
 
     #[test]
@@ -333,6 +430,9 @@ mod tests {
     fn colour_is_for_terminals_that_want_it() {
         assert_eq!(Style::of(true, &|_| None), Style::Terminal);
         assert_eq!(Style::of(false, &|_| None), Style::Plain);
-        assert_eq!(Style::of(true, &|name| (name == "NO_COLOR").then(|| "1".into())), Style::Plain);
+        assert_eq!(
+            Style::of(true, &|name| (name == "NO_COLOR").then(|| "1".into())),
+            Style::Plain
+        );
     }
 }

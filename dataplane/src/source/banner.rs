@@ -24,8 +24,16 @@ pub fn describe(delivery: &Delivery, listen: SocketAddr) -> String {
             let _ = writeln!(text, "  models    {} (namespace {namespace})", listed(&names));
         }
     }
-    let keys: Vec<_> = snapshot.callers.iter().map(|(name, caller)| format!("{name} ({})", state(caller))).collect();
-    let keys = if keys.is_empty() { "none yet: every request is refused; add a VirtualKey".to_owned() } else { listed(&keys) };
+    let keys: Vec<_> = snapshot
+        .callers
+        .iter()
+        .map(|(name, caller)| format!("{name} ({})", state(caller)))
+        .collect();
+    let keys = if keys.is_empty() {
+        "none yet: every request is refused; add a VirtualKey".to_owned()
+    } else {
+        listed(&keys)
+    };
     let _ = writeln!(text, "  keys      {keys}");
     let counts = diagnostic::count(&delivery.findings);
     let _ = writeln!(text, "  findings  {}", if counts.is_empty() { "none" } else { &counts });
@@ -41,11 +49,27 @@ pub fn describe(delivery: &Delivery, listen: SocketAddr) -> String {
 
 /// What clients of one namespace may ask for. Names that several tables have are listed once.
 fn names(snapshot: &Snapshot, table: &ModelTable) -> Vec<String> {
-    let mut names: Vec<String> = table.routes_exact.keys().chain(table.declared.keys()).cloned().collect();
+    let mut names: Vec<String> = table
+        .routes_exact
+        .keys()
+        .chain(table.declared.keys())
+        .cloned()
+        .collect();
     names.extend(table.routes_by_prefix.keys().map(|prefix| format!("{prefix}*")));
     names.extend(table.route_for_any.iter().map(|_| "*".to_owned()));
-    let discovers = |name: &_| snapshot.providers.get(name).is_some_and(|provider| provider.discovers_models);
-    names.extend(table.providers.iter().filter(|(_, provider)| discovers(provider)).map(|(name, _)| format!("{name}/*")));
+    let discovers = |name: &_| {
+        snapshot
+            .providers
+            .get(name)
+            .is_some_and(|provider| provider.discovers_models)
+    };
+    names.extend(
+        table
+            .providers
+            .iter()
+            .filter(|(_, provider)| discovers(provider))
+            .map(|(name, _)| format!("{name}/*")),
+    );
     names.extend(table.shared.iter().flat_map(|shared| self::names(snapshot, shared)));
     names.sort();
     names.dedup();
@@ -59,11 +83,23 @@ fn state(caller: &headgate_snapshot::Caller) -> String {
         caller if caller.keys.is_empty() => ", without a token",
         _ => "",
     };
-    format!("{}{state}", if caller.fingerprint.is_empty() { "no fingerprint" } else { &caller.fingerprint })
+    format!(
+        "{}{state}",
+        if caller.fingerprint.is_empty() {
+            "no fingerprint"
+        } else {
+            &caller.fingerprint
+        }
+    )
 }
 
 fn listed(names: &[String]) -> String {
-    let shown = names.iter().take(LISTED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .iter()
+        .take(LISTED_MAX)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len().checked_sub(LISTED_MAX) {
         None | Some(0) => shown,
         Some(more) => format!("{shown} and {more} more"),
@@ -72,11 +108,26 @@ fn listed(names: &[String]) -> String {
 
 /// The curl line, for the first model that some key can name without a star.
 fn to_try(snapshot: &Snapshot, listen: SocketAddr) -> String {
-    let usable = |namespace: &str| snapshot.callers.iter().any(|(name, caller)| name.namespace == *namespace && !caller.keys.is_empty());
-    let mut models = snapshot.models.iter().filter(|(namespace, _)| usable(namespace)).flat_map(|(_, table)| names(snapshot, table));
-    let Some(model) = models.find(|model| !model.contains('*')) else { return String::new() };
+    let usable = |namespace: &str| {
+        snapshot
+            .callers
+            .iter()
+            .any(|(name, caller)| name.namespace == *namespace && !caller.keys.is_empty())
+    };
+    let mut models = snapshot
+        .models
+        .iter()
+        .filter(|(namespace, _)| usable(namespace))
+        .flat_map(|(_, table)| names(snapshot, table));
+    let Some(model) = models.find(|model| !model.contains('*')) else {
+        return String::new();
+    };
     // What a wildcard address is reached by from this machine.
-    let host = if listen.ip().is_unspecified() { format!("127.0.0.1:{}", listen.port()) } else { listen.to_string() };
+    let host = if listen.ip().is_unspecified() {
+        format!("127.0.0.1:{}", listen.port())
+    } else {
+        listen.to_string()
+    };
     let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] });
     format!(
         "Try it, with a virtual key in $HEADGATE_VIRTUAL_KEY:\n  \

@@ -36,12 +36,36 @@ struct Service {
 }
 
 const SERVICES: [Service; 6] = [
-    Service { name: "openai", variable: "OPENAI_API_KEY", base_url: None },
-    Service { name: "groq", variable: "GROQ_API_KEY", base_url: Some("https://api.groq.com/openai/v1") },
-    Service { name: "mistral", variable: "MISTRAL_API_KEY", base_url: Some("https://api.mistral.ai/v1") },
-    Service { name: "deepseek", variable: "DEEPSEEK_API_KEY", base_url: Some("https://api.deepseek.com/v1") },
-    Service { name: "together", variable: "TOGETHER_API_KEY", base_url: Some("https://api.together.xyz/v1") },
-    Service { name: "openrouter", variable: "OPENROUTER_API_KEY", base_url: Some("https://openrouter.ai/api/v1") },
+    Service {
+        name: "openai",
+        variable: "OPENAI_API_KEY",
+        base_url: None,
+    },
+    Service {
+        name: "groq",
+        variable: "GROQ_API_KEY",
+        base_url: Some("https://api.groq.com/openai/v1"),
+    },
+    Service {
+        name: "mistral",
+        variable: "MISTRAL_API_KEY",
+        base_url: Some("https://api.mistral.ai/v1"),
+    },
+    Service {
+        name: "deepseek",
+        variable: "DEEPSEEK_API_KEY",
+        base_url: Some("https://api.deepseek.com/v1"),
+    },
+    Service {
+        name: "together",
+        variable: "TOGETHER_API_KEY",
+        base_url: Some("https://api.together.xyz/v1"),
+    },
+    Service {
+        name: "openrouter",
+        variable: "OPENROUTER_API_KEY",
+        base_url: Some("https://openrouter.ai/api/v1"),
+    },
 ];
 
 /// Services whose adapter has yet to come, by the variable of their own clients.
@@ -56,7 +80,11 @@ const TO_COME: [(&str, &str); 7] = [
 ];
 
 /// Makes the one delivery of this mode.
-pub(super) async fn deliver(environment: Environment, announce: Announce, listen: SocketAddr) -> Result<Delivery, StartError> {
+pub(super) async fn deliver(
+    environment: Environment,
+    announce: Announce,
+    listen: SocketAddr,
+) -> Result<Delivery, StartError> {
     let token = virtual_key(&environment, listen)?;
     let ollama = find_ollama(environment("OLLAMA_HOST").as_deref()).await;
     let manifests = write_manifests(&environment, ollama.as_deref());
@@ -68,12 +96,25 @@ pub(super) async fn deliver(environment: Environment, announce: Announce, listen
         VIRTUAL_KEY_VARIABLE => Some(known_token.to_string()),
         other => environment(other),
     });
-    let loading = tokio::task::spawn_blocking(move || manifests::load_generated(Generated { name: "environment", text }, with_token));
-    let loaded = loading.await.map_err(|error| refusal(format!("starting failed unexpectedly ({error}); please report this")))?;
+    let loading = tokio::task::spawn_blocking(move || {
+        manifests::load_generated(
+            Generated {
+                name: "environment",
+                text,
+            },
+            with_token,
+        )
+    });
+    let loaded = loading
+        .await
+        .map_err(|error| refusal(format!("starting failed unexpectedly ({error}); please report this")))?;
     let mut delivery = loaded?;
     delivery.findings.extend(findings);
     if token.is_fresh {
-        announce(&format!("export {VIRTUAL_KEY_VARIABLE}={}   # a fresh virtual key, shown this once", token.text.as_str()));
+        announce(&format!(
+            "export {VIRTUAL_KEY_VARIABLE}={}   # a fresh virtual key, shown this once",
+            token.text.as_str()
+        ));
     }
     Ok(delivery)
 }
@@ -88,19 +129,28 @@ fn virtual_key(environment: &Environment, listen: SocketAddr) -> Result<Token, S
         Some(text) if text.chars().count() < VIRTUAL_KEY_CHARACTERS_MIN => Err(refusal(format!(
             "{VIRTUAL_KEY_VARIABLE} is shorter than {VIRTUAL_KEY_CHARACTERS_MIN} characters; use a longer one, or unset it to have one minted"
         ))),
-        Some(text) => Ok(Token { text: Arc::new(text), is_fresh: false }),
+        Some(text) => Ok(Token {
+            text: Arc::new(text),
+            is_fresh: false,
+        }),
         None if !listen.ip().is_loopback() => Err(refusal(format!(
             "without {VIRTUAL_KEY_VARIABLE} only a loopback address is listened on, and {listen} is none; set it, or name a folder with --manifests"
         ))),
         None => {
             let text = manifests::mint().map_err(|error| refusal(error.to_string()))?;
-            Ok(Token { text: Arc::new(text), is_fresh: true })
+            Ok(Token {
+                text: Arc::new(text),
+                is_fresh: true,
+            })
         }
     }
 }
 
 fn refusal(message: String) -> StartError {
-    StartError { message, findings: Vec::new() }
+    StartError {
+        message,
+        findings: Vec::new(),
+    }
 }
 
 fn to_come(environment: &Environment) -> Vec<Report> {
@@ -120,7 +170,12 @@ fn write_manifests(environment: &Environment, ollama: Option<&str>) -> String {
          ---\n{}  type: Echo\n  models: [{{name: echo}}]\n",
         provider("echo")
     );
-    for Service { name, variable, base_url } in SERVICES {
+    for Service {
+        name,
+        variable,
+        base_url,
+    } in SERVICES
+    {
         if environment(variable).is_none() {
             continue;
         }
@@ -186,7 +241,9 @@ fn ollama_authority(ollama_host: Option<&str>) -> Option<String> {
         "" | "0.0.0.0" | "[::]" | "::" => "127.0.0.1",
         other => other,
     };
-    let is_host = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte));
+    let is_host = host
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte));
     is_host.then(|| format!("{host}:{port}"))
 }
 
@@ -195,7 +252,12 @@ mod tests {
     use super::*;
 
     fn environment(variables: &'static [(&str, &str)]) -> Environment {
-        Arc::new(|name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        Arc::new(|name| {
+            variables
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
@@ -216,8 +278,17 @@ mod tests {
 
     #[test]
     fn manifests_name_variables_and_hold_no_secret() {
-        let text = write_manifests(&environment(&[("OPENAI_API_KEY", "canary"), ("GROQ_API_KEY", "canary")]), Some("http://127.0.0.1:1"));
-        for part in ["${OPENAI_API_KEY}", "https://api.groq.com/openai/v1", "type: Ollama", "type: Echo", "${HEADGATE_VIRTUAL_KEY}"] {
+        let text = write_manifests(
+            &environment(&[("OPENAI_API_KEY", "canary"), ("GROQ_API_KEY", "canary")]),
+            Some("http://127.0.0.1:1"),
+        );
+        for part in [
+            "${OPENAI_API_KEY}",
+            "https://api.groq.com/openai/v1",
+            "type: Ollama",
+            "type: Echo",
+            "${HEADGATE_VIRTUAL_KEY}",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("canary") && !text.contains("mistral"));
@@ -239,7 +310,12 @@ mod tests {
         assert!(virtual_key(&environment(&[]), loopback).unwrap().is_fresh);
         let own = environment(&[(VIRTUAL_KEY_VARIABLE, "canary-canary-canary-canary-canary")]);
         assert!(!virtual_key(&own, anywhere).unwrap().is_fresh);
-        let short = virtual_key(&environment(&[(VIRTUAL_KEY_VARIABLE, "canary")]), anywhere).err().unwrap();
-        assert!(short.message.contains("shorter than 32") && !short.message.contains("canary"), "{short}");
+        let short = virtual_key(&environment(&[(VIRTUAL_KEY_VARIABLE, "canary")]), anywhere)
+            .err()
+            .unwrap();
+        assert!(
+            short.message.contains("shorter than 32") && !short.message.contains("canary"),
+            "{short}"
+        );
     }
 }

@@ -61,13 +61,23 @@ impl Source {
     /// are wrong is served without those.
     pub async fn manifests(folder: manifests::Folder) -> Result<Self, StartError> {
         let (deliveries, watching) = manifests::start(folder).await?;
-        Ok(Self { deliveries, watching: Some(watching) })
+        Ok(Self {
+            deliveries,
+            watching: Some(watching),
+        })
     }
 
     /// Serves what the environment offers, to be reached at `listen`. Looks for a local Ollama, 300 ms at most.
-    pub async fn environment(environment: Environment, announce: Announce, listen: SocketAddr) -> Result<Self, StartError> {
+    pub async fn environment(
+        environment: Environment,
+        announce: Announce,
+        listen: SocketAddr,
+    ) -> Result<Self, StartError> {
         let delivery = environment::deliver(environment, announce, listen).await?;
-        Ok(Self { deliveries: watch::channel(Arc::new(delivery)).1, watching: None })
+        Ok(Self {
+            deliveries: watch::channel(Arc::new(delivery)).1,
+            watching: None,
+        })
     }
 
     /// The deliveries: the first is there already, each change follows.

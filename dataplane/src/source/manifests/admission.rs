@@ -70,7 +70,9 @@ pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
     for (index, (file, documents)) in files.iter_mut().zip(read).enumerate() {
         match documents {
             Ok(documents) => {
-                documents.iter().for_each(|document| file.mask(document));
+                for document in &documents {
+                    file.mask(document);
+                }
                 for document in documents {
                     admit_document(file, index, document, 0, &mut admitted);
                 }
@@ -78,14 +80,24 @@ pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
             Err(error) => {
                 let message = file.mask_unreadable(&error);
                 let place = error.spot.map(|spot| file.place(spot));
-                let message = if place.is_none() { format!("{}: {message}", file.name) } else { message };
-                admitted.reports.push(Report::new(Severity::Error, "Unreadable", message).at(place));
+                let message = if place.is_none() {
+                    format!("{}: {message}", file.name)
+                } else {
+                    message
+                };
+                admitted
+                    .reports
+                    .push(Report::new(Severity::Error, "Unreadable", message).at(place));
             }
         }
     }
     refuse_duplicates(files, &mut admitted);
     if !admitted.foreign.is_empty() {
-        let kinds: Vec<_> = admitted.foreign.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let kinds: Vec<_> = admitted
+            .foreign
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
         let message = format!("left out, since they are not Headgate's: {}", kinds.join(", "));
         admitted.reports.push(Report::new(Severity::Note, "Skipped", message));
     }
@@ -96,7 +108,13 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
     let refuse = |document: &Document, pointer: &str, message: String| {
         Report::new(Severity::Error, "Invalid", message).at(file.place(document.spot(pointer)))
     };
-    let text = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let text = |pointer: &str| {
+        document
+            .value
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
     let (Some(api_version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
         let message = "not a manifest: it needs `apiVersion` and `kind`".to_owned();
         admitted.reports.push(refuse(&document, "", message));
@@ -104,7 +122,11 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
     };
     if document.value.get("items").is_some_and(Value::is_array) && kind.ends_with("List") {
         if depth == LIST_DEPTH_MAX {
-            admitted.reports.push(refuse(&document, "/kind", "lists within lists within lists; flatten them".to_owned()));
+            admitted.reports.push(refuse(
+                &document,
+                "/kind",
+                "lists within lists within lists; flatten them".to_owned(),
+            ));
             return;
         }
         for item in document.into_items("/items") {
@@ -120,7 +142,9 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
         }
         Sorted::Doubtful(message) => {
             let warning = Report::new(Severity::Warning, "Skipped", message);
-            admitted.reports.push(warning.at(file.place(document.spot("/apiVersion"))));
+            admitted
+                .reports
+                .push(warning.at(file.place(document.spot("/apiVersion"))));
             return;
         }
         Sorted::Wrong { pointer, message } => {
@@ -131,11 +155,26 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
     let subject = identify(&mut document.value, role, kind);
     for Violation { pointer, path, message } in violations(role, &mut document) {
         // What is unknown is a name, and its value may be anything.
-        let spot = if message.starts_with("unknown field") { document.key_spot(&pointer) } else { document.spot(&pointer) };
-        let report = Report::new(Severity::Error, "Invalid", message).in_field(path).at(file.place(spot));
-        admitted.reports.push(if subject.name.is_empty() { report } else { report.about(subject.clone()) });
+        let spot = if message.starts_with("unknown field") {
+            document.key_spot(&pointer)
+        } else {
+            document.spot(&pointer)
+        };
+        let report = Report::new(Severity::Error, "Invalid", message)
+            .in_field(path)
+            .at(file.place(spot));
+        admitted.reports.push(if subject.name.is_empty() {
+            report
+        } else {
+            report.about(subject.clone())
+        });
     }
-    admitted.objects.push(Object { subject, role, file: index, document });
+    admitted.objects.push(Object {
+        subject,
+        role,
+        file: index,
+        document,
+    });
 }
 
 /// What a manifest is to us.
@@ -162,23 +201,41 @@ fn sort(api_version: &str, kind: &str) -> Sorted {
         return Sorted::Known(Role::Ours(ours));
     }
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    let nearest = Kind::ALL.into_iter().min_by_key(|ours| distance(ours.as_str(), kind)).expect("there are five kinds");
+    let nearest = Kind::ALL
+        .into_iter()
+        .min_by_key(|ours| distance(ours.as_str(), kind))
+        .expect("there are five kinds");
     let is_our_kind = nearest.as_str().eq_ignore_ascii_case(kind);
     if group == GROUP && api_version == API_VERSION {
         let all = Kind::ALL.map(Kind::as_str).join(", ");
-        let hint = if distance(nearest.as_str(), kind) <= TYPOS_MAX { format!("; did you mean `{nearest}`?") } else { String::new() };
-        return Sorted::Wrong { pointer: "/kind", message: format!("`{kind}` is no kind of {GROUP}{hint} The kinds are {all}") };
+        let hint = if distance(nearest.as_str(), kind) <= TYPOS_MAX {
+            format!("; did you mean `{nearest}`?")
+        } else {
+            String::new()
+        };
+        return Sorted::Wrong {
+            pointer: "/kind",
+            message: format!("`{kind}` is no kind of {GROUP}{hint} The kinds are {all}"),
+        };
     }
     if group == GROUP || distance(group, GROUP) <= TYPOS_MAX || (group.is_empty() && is_our_kind) {
         let message = format!("`{api_version}` is not served; write `apiVersion: {API_VERSION}`");
-        return Sorted::Wrong { pointer: "/apiVersion", message };
+        return Sorted::Wrong {
+            pointer: "/apiVersion",
+            message,
+        };
     }
     if kind == "Secret" && group.is_empty() {
         let message = format!("`{api_version}` is not served; a Secret has `apiVersion: v1`");
-        return Sorted::Wrong { pointer: "/apiVersion", message };
+        return Sorted::Wrong {
+            pointer: "/apiVersion",
+            message,
+        };
     }
     if group.contains("headgate") || is_our_kind {
-        return Sorted::Doubtful(format!("left out: `{kind}` of `{api_version}` is not Headgate's; if it should be, write `apiVersion: {API_VERSION}`"));
+        return Sorted::Doubtful(format!(
+            "left out: `{kind}` of `{api_version}` is not Headgate's; if it should be, write `apiVersion: {API_VERSION}`"
+        ));
     }
     Sorted::Foreign
 }
@@ -205,20 +262,40 @@ fn identify(manifest: &mut Value, role: Role, kind: String) -> Subject {
 fn metadata_violations(manifest: &Value) -> Vec<Violation> {
     let mut violations = Vec::new();
     let mut refuse = |pointer: &str, message: &str| violations.push(Violation::at(pointer, message));
-    let text = |pointer: &str| manifest.pointer(pointer).map(|value| value.as_str().unwrap_or_default());
+    let text = |pointer: &str| {
+        manifest
+            .pointer(pointer)
+            .map(|value| value.as_str().unwrap_or_default())
+    };
     match text("/metadata/name") {
         None => refuse("/metadata/name", "Required value: name is required"),
         Some(name) if !is_dns_name(name, 253, true) => {
-            refuse("/metadata/name", "Invalid value: must be lower-case letters, digits, `-` and `.`, at most 253 of them");
+            refuse(
+                "/metadata/name",
+                "Invalid value: must be lower-case letters, digits, `-` and `.`, at most 253 of them",
+            );
         }
         Some(_) => {}
     }
     if text("/metadata/namespace").is_some_and(|namespace| !is_dns_name(namespace, 63, false)) {
-        refuse("/metadata/namespace", "Invalid value: must be lower-case letters, digits and `-`, at most 63 of them");
+        refuse(
+            "/metadata/namespace",
+            "Invalid value: must be lower-case letters, digits and `-`, at most 63 of them",
+        );
     }
-    let is_labels = |labels: &Value| labels.as_object().is_some_and(|labels| labels.values().all(Value::is_string));
-    if manifest.pointer("/metadata/labels").is_some_and(|labels| !labels.is_null() && !is_labels(labels)) {
-        refuse("/metadata/labels", "Invalid value: labels are strings; put their values into quotes");
+    let is_labels = |labels: &Value| {
+        labels
+            .as_object()
+            .is_some_and(|labels| labels.values().all(Value::is_string))
+    };
+    if manifest
+        .pointer("/metadata/labels")
+        .is_some_and(|labels| !labels.is_null() && !is_labels(labels))
+    {
+        refuse(
+            "/metadata/labels",
+            "Invalid value: labels are strings; put their values into quotes",
+        );
     }
     violations
 }
@@ -230,7 +307,12 @@ fn is_dns_name(text: &str, length_max: usize, may_have_dots: bool) -> bool {
         let is_inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
         !bytes.is_empty() && bytes.iter().all(is_inner) && bytes[0] != b'-' && bytes[bytes.len() - 1] != b'-'
     };
-    text.len() <= length_max && if may_have_dots { text.split('.').all(is_label) } else { is_label(text) }
+    text.len() <= length_max
+        && if may_have_dots {
+            text.split('.').all(is_label)
+        } else {
+            is_label(text)
+        }
 }
 
 /// Something that the API server would refuse.
@@ -244,7 +326,11 @@ struct Violation {
 
 impl Violation {
     fn at(pointer: &str, message: &str) -> Self {
-        Self { pointer: pointer.to_owned(), path: field::path(pointer), message: message.to_owned() }
+        Self {
+            pointer: pointer.to_owned(),
+            path: field::path(pointer),
+            message: message.to_owned(),
+        }
     }
 }
 
@@ -252,7 +338,13 @@ fn violations(role: Role, document: &mut Document) -> Vec<Violation> {
     match role {
         Role::Ours(kind) => {
             let found = headgate_crds::admit(kind, &mut document.value).into_iter();
-            found.map(|found| Violation { pointer: yaml::pointer(&found.pointer), path: found.path, message: found.message }).collect()
+            found
+                .map(|found| Violation {
+                    pointer: yaml::pointer(&found.pointer),
+                    path: found.path,
+                    message: found.message,
+                })
+                .collect()
         }
         Role::Namespace => metadata_violations(&document.value),
         Role::Secret => {
@@ -273,7 +365,9 @@ fn refuse_duplicates(files: &[SourceFile], admitted: &mut Admitted) {
         if let Some(other) = first.get(&object.subject) {
             let message = format!("is declared twice; the other one is at {}", place_of(other));
             let report = Report::new(Severity::Error, "Conflicted", message).about(object.subject.clone());
-            admitted.reports.push(report.at(place_of(object)).help("remove one of the two, or rename it"));
+            admitted
+                .reports
+                .push(report.at(place_of(object)).help("remove one of the two, or rename it"));
         } else {
             first.insert(&object.subject, object);
         }

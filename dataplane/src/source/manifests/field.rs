@@ -7,7 +7,9 @@ pub(super) fn path(pointer: &str) -> String {
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
         if part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty() {
-            path += &format!("[{part}]");
+            path.push('[');
+            path += &part;
+            path.push(']');
         } else {
             if !path.is_empty() {
                 path.push('.');
@@ -39,7 +41,11 @@ mod tests {
 
     #[test]
     fn a_field_is_spelt_both_ways() {
-        for (at, written) in [("/spec/models/2/price", "spec.models[2].price"), ("/a~1b/0/1", "a/b[0][1]"), ("", "")] {
+        for (at, written) in [
+            ("/spec/models/2/price", "spec.models[2].price"),
+            ("/a~1b/0/1", "a/b[0][1]"),
+            ("", ""),
+        ] {
             assert_eq!(path(at), written);
             assert_eq!(pointer(written), at);
         }

@@ -31,8 +31,15 @@ pub(super) struct SourceFile {
 impl SourceFile {
     /// Takes a file's text; nothing is masked yet.
     pub(super) fn new(name: String, text: String) -> Self {
-        let line_starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1)).collect();
-        Self { name, text, line_starts, masked: Vec::new() }
+        let line_starts = std::iter::once(0)
+            .chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1))
+            .collect();
+        Self {
+            name,
+            text,
+            line_starts,
+            masked: Vec::new(),
+        }
     }
 
     /// Masks what is secret in a document of this file.
@@ -46,11 +53,19 @@ impl SourceFile {
 
     /// Masks what might be secret in a file that cannot be read, and says what is wrong with it.
     pub(super) fn mask_unreadable(&mut self, error: &Unreadable) -> String {
-        let suspects: Vec<_> = documents_by_line(&self.text).filter(|range| looks_secret(&self.text[range.clone()])).collect();
+        let suspects: Vec<_> = documents_by_line(&self.text)
+            .filter(|range| looks_secret(&self.text[range.clone()]))
+            .collect();
         let at = error.spot.map(|spot| self.bytes_of(spot).start);
-        let is_suspect = at.map_or(!suspects.is_empty(), |at| suspects.iter().any(|range| range.start <= at && at <= range.end));
+        let is_suspect = at.map_or(!suspects.is_empty(), |at| {
+            suspects.iter().any(|range| range.start <= at && at <= range.end)
+        });
         self.masked.extend(suspects);
-        if is_suspect { without_quotes(&error.message) } else { error.message.clone() }
+        if is_suspect {
+            without_quotes(&error.message)
+        } else {
+            error.message.clone()
+        }
     }
 
     /// A place in this file, with the line as it may be shown.
@@ -58,7 +73,13 @@ impl SourceFile {
         let line = spot.line.min(self.line_starts.len());
         let line_text = self.shown_line(line);
         let after = line_text.chars().count().saturating_sub(spot.column - 1);
-        Place { file: self.name.clone(), line, column: spot.column, length: spot.length.min(after).max(1), line_text }
+        Place {
+            file: self.name.clone(),
+            line,
+            column: spot.column,
+            length: spot.length.min(after).max(1),
+            line_text,
+        }
     }
 
     fn shown_line(&self, line: usize) -> String {
@@ -68,14 +89,24 @@ impl SourceFile {
             return String::new();
         }
         let is_masked = |at: usize| self.masked.iter().any(|range| range.contains(&(bytes.start + at)));
-        let shown = |(at, letter): (usize, char)| if letter.is_alphanumeric() && is_masked(at) { '*' } else { letter };
+        let shown = |(at, letter): (usize, char)| {
+            if letter.is_alphanumeric() && is_masked(at) {
+                '*'
+            } else {
+                letter
+            }
+        };
         text.char_indices().map(shown).collect()
     }
 
     fn bytes_of_line(&self, line: usize) -> Range<usize> {
         let start = self.line_starts[line - 1];
         let end = self.line_starts.get(line).map_or(self.text.len(), |next| next - 1);
-        let end = if self.text[start..end].ends_with('\r') { end - 1 } else { end };
+        let end = if self.text[start..end].ends_with('\r') {
+            end - 1
+        } else {
+            end
+        };
         start..end
     }
 
@@ -83,7 +114,10 @@ impl SourceFile {
     fn bytes_of(&self, spot: Spot) -> Range<usize> {
         let line = self.bytes_of_line(spot.line.min(self.line_starts.len()));
         let after = |from: usize, characters: usize| {
-            self.text[from..].char_indices().nth(characters).map_or(self.text.len(), |(at, _)| from + at)
+            self.text[from..]
+                .char_indices()
+                .nth(characters)
+                .map_or(self.text.len(), |(at, _)| from + at)
         };
         let start = after(line.start, spot.column - 1).min(line.end);
         let end = after(start, spot.length);
@@ -101,7 +135,11 @@ fn secret_pointers(document: &Document) -> Vec<String> {
     match document.value.get("kind").and_then(Value::as_str) {
         Some("Secret") => collect_scalars(&document.value, String::new(), &mut pointers),
         Some("LLMProvider") => {
-            let headers = document.value.pointer("/spec/headers").and_then(Value::as_array).map_or(0, Vec::len);
+            let headers = document
+                .value
+                .pointer("/spec/headers")
+                .and_then(Value::as_array)
+                .map_or(0, Vec::len);
             pointers.extend((0..headers).map(|index| format!("/spec/headers/{index}/value")));
         }
         // A Secret whose kind is misspelt is still one.
@@ -117,7 +155,11 @@ fn collect_scalars(value: &Value, pointer: String, pointers: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                collect_scalars(value, format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")), pointers);
+                collect_scalars(
+                    value,
+                    format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+                    pointers,
+                );
             }
         }
         Value::Array(items) => {
@@ -126,8 +168,13 @@ fn collect_scalars(value: &Value, pointer: String, pointers: &mut Vec<String>) {
             }
         }
         scalar => {
-            let is_public = matches!(pointer.as_str(), "/apiVersion" | "/kind" | "/type" | "/metadata/name" | "/metadata/namespace");
-            let is_variable = scalar.as_str().is_some_and(|text| super::secret::variable(text).is_some());
+            let is_public = matches!(
+                pointer.as_str(),
+                "/apiVersion" | "/kind" | "/type" | "/metadata/name" | "/metadata/namespace"
+            );
+            let is_variable = scalar
+                .as_str()
+                .is_some_and(|text| super::secret::variable(text).is_some());
             if !is_public && !is_variable {
                 pointers.push(pointer);
             }
@@ -150,7 +197,11 @@ fn looks_secret(text: &str) -> bool {
 
 /// Takes the words of the file out of a message.
 fn without_quotes(message: &str) -> String {
-    message.split('`').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "`…`" }).collect()
+    message
+        .split('`')
+        .enumerate()
+        .map(|(index, part)| if index % 2 == 0 { part } else { "`…`" })
+        .collect()
 }
 
 #[cfg(test)]
@@ -170,13 +221,19 @@ stringData:
 ";
 
     fn spot(line: usize, column: usize) -> Spot {
-        Spot { line, column, length: 3 }
+        Spot {
+            line,
+            column,
+            length: 3,
+        }
     }
 
     fn readable(text: &str) -> SourceFile {
         let mut file = SourceFile::new("a.yaml".to_owned(), text.to_owned());
         let documents = yaml::read_all(std::iter::once(text)).remove(0).unwrap();
-        documents.iter().for_each(|document| file.mask(document));
+        for document in &documents {
+            file.mask(document);
+        }
         file
     }
 
@@ -185,7 +242,10 @@ stringData:
         let file = readable(SECRET);
         let lines: Vec<_> = (1..=8).map(|line| file.place(spot(line, 1)).line_text).collect();
         assert_eq!(lines[1], "kind: Secret");
-        assert!(lines[2].contains("name: openai") && lines[4].starts_with("  key: *"), "{lines:?}");
+        assert!(
+            lines[2].contains("name: openai") && lines[4].starts_with("  key: *"),
+            "{lines:?}"
+        );
         assert_eq!(lines[7], "  variable: ${OPENAI_API_KEY}");
         assert!(!lines.concat().contains("canary"), "{lines:?}");
     }
@@ -193,14 +253,20 @@ stringData:
     #[test]
     fn static_headers_of_a_provider_keep_their_values_to_themselves() {
         let file = readable("kind: LLMProvider\nspec:\n  headers: [{name: authorization, value: canary}]\n");
-        assert_eq!(file.place(spot(3, 1)).line_text, "  headers: [{name: authorization, value: ******}]");
+        assert_eq!(
+            file.place(spot(3, 1)).line_text,
+            "  headers: [{name: authorization, value: ******}]"
+        );
     }
 
     #[test]
     fn an_unreadable_secret_shows_no_letter_and_its_neighbours_do() {
         let text = "kind: LLMProvider\nspec: a: b\n---\nkind: Secret\nstringData:\n  a: !canary x\n";
         let mut file = SourceFile::new("a.yaml".to_owned(), text.to_owned());
-        let error = |line| Unreadable { message: "tag `!canary` is unknown".to_owned(), spot: Some(spot(line, 3)) };
+        let error = |line| Unreadable {
+            message: "tag `!canary` is unknown".to_owned(),
+            spot: Some(spot(line, 3)),
+        };
         assert_eq!(file.mask_unreadable(&error(6)), "tag `…` is unknown");
         assert_eq!(file.place(spot(6, 1)).line_text, "  *: !****** *");
         assert_eq!(file.place(spot(2, 1)).line_text, "spec: a: b");
@@ -210,8 +276,20 @@ stringData:
     #[test]
     fn a_place_never_reaches_beyond_its_line() {
         let file = readable("a: bc\n");
-        let place = file.place(Spot { line: 1, column: 4, length: 99 });
+        let place = file.place(Spot {
+            line: 1,
+            column: 4,
+            length: 99,
+        });
         assert_eq!((place.length, place.line_text.as_str()), (2, "a: bc"));
-        assert_eq!(file.place(Spot { line: 9, column: 1, length: 0 }).line, 2);
+        assert_eq!(
+            file.place(Spot {
+                line: 9,
+                column: 1,
+                length: 0
+            })
+            .line,
+            2
+        );
     }
 }

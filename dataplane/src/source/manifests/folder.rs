@@ -68,14 +68,23 @@ pub(super) fn read(dir: &Path) -> Result<Contents, ReadError> {
         }
         files.push(SourceFile::new(name, text));
     }
-    Ok(Contents { files, fingerprint: digest.finalize().into() })
+    Ok(Contents {
+        files,
+        fingerprint: digest.finalize().into(),
+    })
 }
 
 /// Real paths that were visited: a link in a circle ends, and a file with two names is read once.
 #[derive(Default)]
 struct Seen(BTreeSet<PathBuf>);
 
-fn collect(root: &Path, dir: &Path, seen: &mut Seen, paths: &mut BTreeSet<PathBuf>, depth: usize) -> Result<(), ReadError> {
+fn collect(
+    root: &Path,
+    dir: &Path,
+    seen: &mut Seen,
+    paths: &mut BTreeSet<PathBuf>,
+    depth: usize,
+) -> Result<(), ReadError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| ReadError::Io { path, source }
@@ -89,7 +98,10 @@ fn collect(root: &Path, dir: &Path, seen: &mut Seen, paths: &mut BTreeSet<PathBu
     if !seen.0.insert(fs::canonicalize(dir).map_err(failed(dir))?) {
         return Ok(());
     }
-    let mut entries = fs::read_dir(dir).map_err(failed(dir))?.collect::<Result<Vec<_>, _>>().map_err(failed(dir))?;
+    let mut entries = fs::read_dir(dir)
+        .map_err(failed(dir))?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed(dir))?;
     // The order of a directory is the file system's; which of two names of one file is read must not depend on it.
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -117,21 +129,29 @@ fn collect(root: &Path, dir: &Path, seen: &mut Seen, paths: &mut BTreeSet<PathBu
 }
 
 fn has_manifest_name(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
+    path.extension()
+        .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
 fn read_file(path: &Path) -> Result<String, ReadError> {
-    let failed = |source| ReadError::Io { path: path.to_owned(), source };
+    let failed = |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let mut bytes = Vec::new();
     // One byte more than allowed tells "too large" from "just fits", also for a file that grows meanwhile.
-    fs::File::open(path).map_err(failed)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    fs::File::open(path)
+        .map_err(failed)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(ReadError::LargeFile(path.to_owned()));
     }
     String::from_utf8(bytes).map_err(|_| ReadError::NotText(path.to_owned()))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
 
@@ -139,14 +159,30 @@ mod tests {
 
     fn names(dir: &Path) -> Vec<String> {
         let contents = read(dir).unwrap();
-        contents.files.iter().map(|file| file.name.strip_prefix(&format!("{}/", dir.display())).unwrap().to_owned()).collect()
+        contents
+            .files
+            .iter()
+            .map(|file| {
+                file.name
+                    .strip_prefix(&format!("{}/", dir.display()))
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect()
     }
 
     #[test]
     fn manifests_are_found_at_any_depth_in_the_order_of_their_paths() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("b/.git")).unwrap();
-        for name in ["z.yaml", "b/a.yml", "b/c.json", "b/.git/x.yaml", ".hidden.yaml", "notes.txt"] {
+        for name in [
+            "z.yaml",
+            "b/a.yml",
+            "b/c.json",
+            "b/.git/x.yaml",
+            ".hidden.yaml",
+            "notes.txt",
+        ] {
             fs::write(dir.path().join(name), "a: 1\n").unwrap();
         }
         assert_eq!(names(dir.path()), ["b/a.yml", "b/c.json", "z.yaml"]);
@@ -185,10 +221,25 @@ mod tests {
     fn what_cannot_be_read_refuses_the_whole_folder_and_says_why() {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");
-        assert!(read(&missing).unwrap_err().to_string().contains("missing`: No such file"));
+        assert!(
+            read(&missing)
+                .unwrap_err()
+                .to_string()
+                .contains("missing`: No such file")
+        );
         fs::write(dir.path().join("a.yaml"), b"\xff\xfe").unwrap();
-        assert!(read(dir.path()).unwrap_err().to_string().ends_with("a.yaml` is not UTF-8 text"));
-        assert!(read(&dir.path().join("a.yaml")).unwrap_err().to_string().ends_with("is not a folder"));
+        assert!(
+            read(dir.path())
+                .unwrap_err()
+                .to_string()
+                .ends_with("a.yaml` is not UTF-8 text")
+        );
+        assert!(
+            read(&dir.path().join("a.yaml"))
+                .unwrap_err()
+                .to_string()
+                .ends_with("is not a folder")
+        );
         let large = fs::File::create(dir.path().join("a.yaml")).unwrap();
         large.set_len(FILE_BYTES_MAX + 1).unwrap();
         assert!(read(dir.path()).unwrap_err().to_string().contains("split it"));

@@ -119,8 +119,11 @@ impl KeyFile {
             return Err(StateError::WithinManifests(state_dir));
         }
         let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { path: state_dir.join(format!("keys-{name}.json")) })
+        let short: [u8; 8] = digest[..8].try_into().expect("a SHA-256 has 32 bytes");
+        let name = format!("{:016x}", u64::from_be_bytes(short));
+        Ok(Self {
+            path: state_dir.join(format!("keys-{name}.json")),
+        })
     }
 
     /// Where it is.
@@ -130,7 +133,10 @@ impl KeyFile {
 
     /// Finds the keys asked for, mints and rotates those that need it, and writes the file if anything changed.
     pub(super) fn provide(&self, folder: &Path, wanted: &[Wanted], now_s: i64) -> Result<Keys, StateError> {
-        let dir = self.path.parent().expect("the path was joined from a folder and a name");
+        let dir = self
+            .path
+            .parent()
+            .expect("the path was joined from a folder and a name");
         create_private_dir(dir)?;
         // Two gateways over one folder must not mint two keys for one object; the lock ends with the file handle.
         let lock_path = self.path.with_extension("lock");
@@ -167,7 +173,11 @@ impl KeyFile {
 
     /// Beside the file, then over it: a crash leaves the old one or the new one.
     fn write(&self, folder: &Path, keys: &BTreeMap<String, Minted>) -> Result<(), StateError> {
-        let contents = Contents { format: FORMAT, folder: folder.to_owned(), keys: keys.clone() };
+        let contents = Contents {
+            format: FORMAT,
+            folder: folder.to_owned(),
+            keys: keys.clone(),
+        };
         let text = Zeroizing::new(serde_json::to_vec_pretty(&contents).expect("a map of strings serialises"));
         let beside = self.path.with_extension("new");
         // What a crash left there may have another mode; the lock says that nobody is writing it.
@@ -175,8 +185,12 @@ impl KeyFile {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed("replace", &beside)(error)),
             _ => {}
         }
-        let mut file = private(File::options().write(true).create_new(true)).open(&beside).map_err(failed("create", &beside))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed("write", &beside))?;
+        let mut file = private(File::options().write(true).create_new(true))
+            .open(&beside)
+            .map_err(failed("create", &beside))?;
+        file.write_all(&text)
+            .and_then(|()| file.sync_all())
+            .map_err(failed("write", &beside))?;
         fs::rename(&beside, &self.path).map_err(failed("replace", &self.path))
     }
 }
@@ -186,15 +200,29 @@ fn provide_one(keys: &mut BTreeMap<String, Minted>, want: &Wanted, now_s: i64) -
     let previous = match keys.get(&want.id) {
         // A lower serial is a revert in Git; what was rotated stays rotated.
         Some(minted) if minted.serial >= want.serial => return Ok(false),
-        Some(minted) => Some(Previous { key: minted.key.clone(), not_after: now_s.saturating_add(want.overlap_s) }),
+        Some(minted) => Some(Previous {
+            key: minted.key.clone(),
+            not_after: now_s.saturating_add(want.overlap_s),
+        }),
         None => None,
     };
-    keys.insert(want.id.clone(), Minted { serial: want.serial, key: mint()?, previous });
+    keys.insert(
+        want.id.clone(),
+        Minted {
+            serial: want.serial,
+            key: mint()?,
+            previous,
+        },
+    );
     Ok(true)
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> StateError + 'a {
-    move |source| StateError::Io { what, path: path.to_owned(), source }
+    move |source| StateError::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn real_path(folder: &Path) -> Result<PathBuf, StateError> {
@@ -211,40 +239,24 @@ fn nearest_real(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-#[cfg(unix)]
 fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
 }
 
-#[cfg(not(unix))]
-fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
-    options
-}
-
-#[cfg(unix)]
 fn create_private_dir(dir: &Path) -> Result<(), StateError> {
     let mut builder = fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700).create(dir).map_err(failed("create", dir))
-}
-
-#[cfg(not(unix))]
-fn create_private_dir(dir: &Path) -> Result<(), StateError> {
-    fs::create_dir_all(dir).map_err(failed("create", dir))
+    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700)
+        .create(dir)
+        .map_err(failed("create", dir))
 }
 
 /// A file that was copied or restored may have been opened to others on the way.
-#[cfg(unix)]
 fn restrict(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))
 }
 
-#[cfg(not(unix))]
-fn restrict(_: &Path) -> Result<(), StateError> {
-    Ok(())
-}
-
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -257,7 +269,10 @@ mod tests {
 
     impl Places {
         fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap(), state: tempfile::tempdir().unwrap() }
+            Self {
+                folder: tempfile::tempdir().unwrap(),
+                state: tempfile::tempdir().unwrap(),
+            }
         }
 
         fn file(&self) -> KeyFile {
@@ -265,7 +280,11 @@ mod tests {
         }
 
         fn provide(&self, serial: u64, now_s: i64) -> (Minted, bool) {
-            let wanted = Wanted { id: "default/demo/demo-key".to_owned(), serial, overlap_s: 60 };
+            let wanted = Wanted {
+                id: "default/demo/demo-key".to_owned(),
+                serial,
+                overlap_s: 60,
+            };
             let keys = self.file().provide(self.folder.path(), &[wanted], now_s).unwrap();
             (keys.by_id["default/demo/demo-key"].clone(), !keys.fresh.is_empty())
         }
@@ -275,7 +294,11 @@ mod tests {
     fn a_key_is_minted_once_and_found_again() {
         let places = Places::new();
         let (first, is_fresh) = places.provide(0, 0);
-        assert!(is_fresh && first.key.starts_with("vk-") && first.key.len() == 3 + 43, "{}", first.key.len());
+        assert!(
+            is_fresh && first.key.starts_with("vk-") && first.key.len() == 3 + 43,
+            "{}",
+            first.key.len()
+        );
         let (second, is_fresh) = places.provide(0, 0);
         assert!(!is_fresh);
         assert_eq!(*first.key, *second.key);
@@ -289,7 +312,10 @@ mod tests {
         let path = places.file().path().to_owned();
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(), 0o600);
-        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         places.provide(0, 0);
         assert_eq!(mode(), 0o600);
@@ -314,8 +340,15 @@ mod tests {
         places.provide(0, 0);
         for damaged in ["", "{}", "{\"format\": 9, \"folder\": \"/\", \"keys\": {}}"] {
             fs::write(places.file().path(), damaged).unwrap();
-            let error = places.file().provide(places.folder.path(), &[], 0).err().expect("refused");
-            assert!(error.to_string().contains("remove it to have new keys minted"), "{error}");
+            let error = places
+                .file()
+                .provide(places.folder.path(), &[], 0)
+                .err()
+                .expect("refused");
+            assert!(
+                error.to_string().contains("remove it to have new keys minted"),
+                "{error}"
+            );
             assert_eq!(fs::read_to_string(places.file().path()).unwrap(), damaged);
         }
     }

@@ -54,8 +54,19 @@ pub struct Folder {
 impl Folder {
     /// The folder at `dir`. `state_dir` is where generated keys are kept, if there is such a place; `announce` shows a
     /// generated key to the person at the terminal, once.
-    pub fn new(dir: PathBuf, state_dir: Option<PathBuf>, environment: Environment, announce: Announce) -> Result<Self, StartError> {
-        Ok(Self { dir, state_dir, environment, announce, sealing_key: Arc::new(fresh_sealing_key()?) })
+    pub fn new(
+        dir: PathBuf,
+        state_dir: Option<PathBuf>,
+        environment: Environment,
+        announce: Announce,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            dir,
+            state_dir,
+            environment,
+            announce,
+            sealing_key: Arc::new(fresh_sealing_key()?),
+        })
     }
 
     /// Reads and compiles the folder. `None`: its contents are still those of `fingerprint`.
@@ -78,7 +89,13 @@ impl Folder {
             let report = Report::new(Severity::Error, "StateUnusable", error.to_string());
             return Some(Loaded::refused(vec![report], None));
         }
-        Some(Loaded::compiled(&resources, &self.sealing_key, admitted, &files, fingerprint))
+        Some(Loaded::compiled(
+            &resources,
+            &self.sealing_key,
+            admitted,
+            &files,
+            fingerprint,
+        ))
     }
 
     /// Puts generated keys where the operator would: into a Secret that the key owns. A Secret of that name which is in
@@ -94,9 +111,16 @@ impl Folder {
         let Keys { by_id, fresh } = file.provide(&self.dir, &wishes, now_s)?;
         for (owner, secret, want) in wanted {
             let minted = &by_id[&want.id];
-            resources.secrets.entry(secret).or_insert_with(|| generated(owner.clone(), minted));
+            resources
+                .secrets
+                .entry(secret)
+                .or_insert_with(|| generated(owner.clone(), minted));
             if fresh.contains(&want.id) {
-                (self.announce)(&format!("virtual key {owner}: {}   # shown this once, kept in {}", *minted.key, file.path().display()));
+                (self.announce)(&format!(
+                    "virtual key {owner}: {}   # shown this once, kept in {}",
+                    *minted.key,
+                    file.path().display()
+                ));
             }
         }
         Ok(())
@@ -105,7 +129,10 @@ impl Folder {
 
 impl fmt::Debug for Folder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Folder").field("dir", &self.dir).field("state_dir", &self.state_dir).finish_non_exhaustive()
+        f.debug_struct("Folder")
+            .field("dir", &self.dir)
+            .field("state_dir", &self.state_dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,16 +145,17 @@ struct Loaded {
 }
 
 enum Outcome {
-    Served {
-        snapshot: Snapshot,
-        version: String,
-    },
+    Served { snapshot: Snapshot, version: String },
     Refused,
 }
 
 impl Loaded {
     fn refused(findings: Vec<Report>, fingerprint: Option<[u8; 32]>) -> Self {
-        Self { outcome: Outcome::Refused, findings: sorted(findings), fingerprint }
+        Self {
+            outcome: Outcome::Refused,
+            findings: sorted(findings),
+            fingerprint,
+        }
     }
 
     fn compiled(
@@ -140,7 +168,11 @@ impl Loaded {
         let Compiled { snapshot, findings, .. } = compile(resources, &Options::default(), sealing_key);
         let findings = report(findings, admitted, files);
         let version = snapshot.version();
-        Self { outcome: Outcome::Served { snapshot, version }, findings, fingerprint }
+        Self {
+            outcome: Outcome::Served { snapshot, version },
+            findings,
+            fingerprint,
+        }
     }
 }
 
@@ -172,14 +204,22 @@ pub fn check(dir: &Path) -> Result<Checked, CheckError> {
         for (owner, secret, want) in resources.keys.iter().filter_map(wanted).collect::<Vec<_>>() {
             let value = SecretValue::StandIn { variable: want.id };
             let entries = [(KEY_ENTRY.to_owned(), value)].into();
-            let generated = Secret { entries, generated_for: Some(owner), previous_not_after: None };
+            let generated = Secret {
+                entries,
+                generated_for: Some(owner),
+                previous_not_after: None,
+            };
             resources.secrets.entry(secret).or_insert(generated);
         }
         // Nothing is sealed for anybody: the snapshot is dropped here.
         let Compiled { findings, .. } = compile(&resources, &Options::default(), &SealingKey::new([0; 32]));
         report(findings, admitted, &files)
     };
-    Ok(Checked { files: files.len(), objects, findings })
+    Ok(Checked {
+        files: files.len(),
+        objects,
+        findings,
+    })
 }
 
 /// Manifests that this program wrote itself.
@@ -195,34 +235,53 @@ pub(super) fn load_generated(generated: Generated, environment: Environment) -> 
     let sealing_key = fresh_sealing_key()?;
     let mut files = [SourceFile::new(generated.name.to_owned(), generated.text)];
     let admitted = admission::admit(&mut files);
-    let refused = |findings| StartError { message: "the environment makes no servable manifests; please report this".to_owned(), findings };
+    let refused = |findings| StartError {
+        message: "the environment makes no servable manifests; please report this".to_owned(),
+        findings,
+    };
     if admitted.is_refused() {
         return Err(refused(admitted.reports));
     }
     let resources = resources(&admitted, &Variables::Environment(environment));
     match Loaded::compiled(&resources, &sealing_key, admitted, &files, None) {
-        Loaded { outcome: Outcome::Served { snapshot, version }, findings, .. } => Ok(Delivery {
+        Loaded {
+            outcome: Outcome::Served { snapshot, version },
+            findings,
+            ..
+        } => Ok(Delivery {
             snapshot: Arc::new(snapshot),
             version,
             sealing_key: Arc::new(sealing_key),
             findings,
             is_kept_from_before: false,
         }),
-        Loaded { outcome: Outcome::Refused, findings, .. } => Err(refused(findings)),
+        Loaded {
+            outcome: Outcome::Refused,
+            findings,
+            ..
+        } => Err(refused(findings)),
     }
 }
 
 fn fresh_sealing_key() -> Result<SealingKey, StartError> {
     let mut bytes = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(&mut *bytes)
-        .map_err(|error| StartError { message: StateError::Random(error).to_string(), findings: Vec::new() })?;
+    getrandom::fill(&mut *bytes).map_err(|error| StartError {
+        message: StateError::Random(error).to_string(),
+        findings: Vec::new(),
+    })?;
     Ok(SealingKey::new(*bytes))
 }
 
 /// The typed objects of admitted documents.
 fn resources(admitted: &Admitted, variables: &Variables) -> Resources {
     let mut resources = Resources::default();
-    for Object { subject, role, document, .. } in &admitted.objects {
+    for Object {
+        subject,
+        role,
+        document,
+        ..
+    } in &admitted.objects
+    {
         let name = ObjectName::new(&subject.namespace, &subject.name);
         match role {
             Role::Ours(kind) => match typed(*kind, &document.value) {
@@ -234,12 +293,20 @@ fn resources(admitted: &Admitted, variables: &Variables) -> Resources {
             },
             Role::Secret => {
                 let entries = secret::read(&document.value, variables).expect("admission has read this Secret");
-                resources.secrets.insert(name, Secret { entries, ..Secret::default() });
+                resources.secrets.insert(
+                    name,
+                    Secret {
+                        entries,
+                        ..Secret::default()
+                    },
+                );
             }
             Role::Namespace => {
                 let labels = document.value.pointer("/metadata/labels").and_then(Value::as_object);
                 let labels = labels.into_iter().flatten();
-                let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+                let labels = labels
+                    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                    .collect();
                 resources.namespace_labels.insert(subject.name.clone(), labels);
             }
         }
@@ -257,23 +324,42 @@ fn wanted(key: &VirtualKey) -> Option<(ObjectName, ObjectName, Wanted)> {
     let namespace = key.metadata.namespace.as_deref()?;
     let owner = ObjectName::new(namespace, key.metadata.name.as_deref()?);
     let id = format!("{owner}/{}", generate.secret_name);
-    let (serial, overlap) = key.spec.rotation.as_ref().map_or((0, Duration::default()), |rotation| (rotation.serial, rotation.overlap));
+    let (serial, overlap) = key
+        .spec
+        .rotation
+        .as_ref()
+        .map_or((0, Duration::default()), |rotation| (rotation.serial, rotation.overlap));
     let overlap_s = i64::try_from(overlap.as_millis() / 1_000).unwrap_or(i64::MAX);
-    Some((owner, ObjectName::new(namespace, &generate.secret_name), Wanted { id, serial, overlap_s }))
+    Some((
+        owner,
+        ObjectName::new(namespace, &generate.secret_name),
+        Wanted { id, serial, overlap_s },
+    ))
 }
 
 fn generated(owner: ObjectName, minted: &minted::Minted) -> Secret {
     let mut entries: BTreeMap<_, _> = [(KEY_ENTRY.to_owned(), SecretValue::known(minted.key.as_bytes()))].into();
     if let Some(previous) = &minted.previous {
-        entries.insert(PREVIOUS_KEY_ENTRY.to_owned(), SecretValue::known(previous.key.as_bytes()));
+        entries.insert(
+            PREVIOUS_KEY_ENTRY.to_owned(),
+            SecretValue::known(previous.key.as_bytes()),
+        );
     }
     let previous_not_after = minted.previous.as_ref().map(|previous| previous.not_after);
-    Secret { entries, generated_for: Some(owner), previous_not_after }
+    Secret {
+        entries,
+        generated_for: Some(owner),
+        previous_not_after,
+    }
 }
 
 /// Gives each finding of `compile` its place, and adds what admission found.
 fn report(findings: Vec<headgate_compile::Finding>, admitted: Admitted, files: &[SourceFile]) -> Vec<Report> {
-    let objects: BTreeMap<&Subject, &Object> = admitted.objects.iter().map(|object| (&object.subject, object)).collect();
+    let objects: BTreeMap<&Subject, &Object> = admitted
+        .objects
+        .iter()
+        .map(|object| (&object.subject, object))
+        .collect();
     let mut reports: Vec<_> = findings
         .into_iter()
         .map(|finding| {
@@ -281,10 +367,17 @@ fn report(findings: Vec<headgate_compile::Finding>, admitted: Admitted, files: &
                 headgate_compile::Severity::Error => Severity::Error,
                 headgate_compile::Severity::Warning => Severity::Warning,
             };
-            let subject = Subject { kind: finding.object.kind.to_string(), namespace: finding.object.namespace, name: finding.object.name };
+            let subject = Subject {
+                kind: finding.object.kind.to_string(),
+                namespace: finding.object.namespace,
+                name: finding.object.name,
+            };
             let place = objects.get(&subject).map(|object| place(object, files, &finding.path));
             let reason = format!("{:?}", finding.reason);
-            Report::new(severity, reason, finding.message).about(subject).in_field(finding.path).at(place)
+            Report::new(severity, reason, finding.message)
+                .about(subject)
+                .in_field(finding.path)
+                .at(place)
         })
         .collect();
     reports.extend(admitted.reports);
@@ -293,14 +386,23 @@ fn report(findings: Vec<headgate_compile::Finding>, admitted: Admitted, files: &
 
 /// Where a field stands; what is missing is shown at the nearest key around it, the whole object at its name.
 fn place(object: &Object, files: &[SourceFile], path: &str) -> crate::diagnostic::Place {
-    let pointer = if path.is_empty() { "/metadata/name".to_owned() } else { field::pointer(path) };
+    let pointer = if path.is_empty() {
+        "/metadata/name".to_owned()
+    } else {
+        field::pointer(path)
+    };
     files[object.file].place(object.document.spot(&pointer))
 }
 
 /// As one reads: file by file, line by line; what has no place comes last.
 fn sorted(mut reports: Vec<Report>) -> Vec<Report> {
     reports.sort_by(|a, b| {
-        let key = |report: &Report| report.place.as_ref().map(|place| (place.file.clone(), place.line, place.column));
+        let key = |report: &Report| {
+            report
+                .place
+                .as_ref()
+                .map(|place| (place.file.clone(), place.line, place.column))
+        };
         (key(a).is_none(), key(a), a).cmp(&(key(b).is_none(), key(b), b))
     });
     reports.dedup();

@@ -63,7 +63,9 @@ pub(super) fn read(manifest: &Value, variables: &Variables) -> Result<BTreeMap<S
 }
 
 fn expand(value: &str, variables: &Variables) -> SecretValue {
-    let Some(name) = variable(value) else { return SecretValue::known(value) };
+    let Some(name) = variable(value) else {
+        return SecretValue::known(value);
+    };
     let variable = name.to_owned();
     match variables {
         Variables::Environment(environment) => match environment(name) {
@@ -75,11 +77,22 @@ fn expand(value: &str, variables: &Variables) -> SecretValue {
 }
 
 fn unknown_fields(manifest: &Value) -> Vec<Wrong> {
-    const KNOWN: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
+    const KNOWN: [&str; 7] = [
+        "apiVersion",
+        "kind",
+        "metadata",
+        "type",
+        "immutable",
+        "data",
+        "stringData",
+    ];
     let fields = manifest.as_object().into_iter().flat_map(|map| map.keys());
     fields
         .filter(|field| !KNOWN.contains(&field.as_str()))
-        .map(|field| Wrong { pointer: format!("/{field}"), message: format!("a Secret has no field `{field}`; remove it") })
+        .map(|field| Wrong {
+            pointer: format!("/{field}"),
+            message: format!("a Secret has no field `{field}`; remove it"),
+        })
         .collect()
 }
 
@@ -88,13 +101,20 @@ fn entries<'a>(manifest: &'a Value, field: &str, wrong: &mut Vec<Wrong>) -> Vec<
         None | Some(Value::Null) => return Vec::new(),
         Some(Value::Object(map)) => map,
         Some(_) => {
-            wrong.push(Wrong { pointer: format!("/{field}"), message: format!("`{field}` is not a map of names to values") });
+            wrong.push(Wrong {
+                pointer: format!("/{field}"),
+                message: format!("`{field}` is not a map of names to values"),
+            });
             return Vec::new();
         }
     };
     let mut entries = Vec::new();
     for (key, value) in map {
-        let is_key = !key.is_empty() && key.len() <= 253 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        let is_key = !key.is_empty()
+            && key.len() <= 253
+            && key
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         match value.as_str() {
             Some(value) if is_key => entries.push((key.as_str(), value)),
             Some(_) => wrong.push(Wrong {
@@ -127,13 +147,17 @@ mod tests {
     }
 
     fn unset(variable: &str) -> SecretValue {
-        SecretValue::Unset { variable: variable.to_owned() }
+        SecretValue::Unset {
+            variable: variable.to_owned(),
+        }
     }
 
     #[test]
     fn only_a_whole_value_is_a_variable() {
         assert_eq!(variable("${OPENAI_API_KEY}"), Some("OPENAI_API_KEY"));
-        for plain in ["", "$SET", "${SET", "x${SET}", "${SET}x", "${}", "${1A}", "${A-B}", "${SET}\n"] {
+        for plain in [
+            "", "$SET", "${SET", "x${SET}", "${SET}x", "${}", "${1A}", "${A-B}", "${SET}\n",
+        ] {
             assert_eq!(variable(plain), None, "{plain}");
         }
     }
@@ -148,7 +172,10 @@ mod tests {
             ("c", SecretValue::known("x ${SET}")),
             ("d", unset("UNSET")),
         ];
-        assert!(values == expected.map(|(key, value)| (key.to_owned(), value)).into(), "{values:?}");
+        assert!(
+            values == expected.map(|(key, value)| (key.to_owned(), value)).into(),
+            "{values:?}"
+        );
     }
 
     #[test]
@@ -159,15 +186,25 @@ mod tests {
 
     #[test]
     fn checking_leaves_the_environment_alone() {
-        let values = read(&json!({"stringData": {"a": "${SET}", "b": "plain"}}), &Variables::StandIn);
-        assert!(values["a"] == SecretValue::StandIn { variable: "SET".to_owned() });
+        let values = read(
+            &json!({"stringData": {"a": "${SET}", "b": "plain"}}),
+            &Variables::StandIn,
+        );
+        assert!(
+            values["a"]
+                == SecretValue::StandIn {
+                    variable: "SET".to_owned()
+                }
+        );
         assert!(values["b"] == SecretValue::known("plain"));
     }
 
     #[test]
     fn what_is_wrong_is_named_without_its_value() {
         let manifest = json!({"data": {"a": "canary!"}, "stringData": {"b": 12}, "stringdata": {"c": "canary"}});
-        let Err(wrong) = super::read(&manifest, &serving()) else { panic!("accepted") };
+        let Err(wrong) = super::read(&manifest, &serving()) else {
+            panic!("accepted")
+        };
         let pointers: Vec<_> = wrong.iter().map(|wrong| wrong.pointer.as_str()).collect();
         assert_eq!(pointers, ["/stringdata", "/data/a", "/stringData/b"]);
         assert!(!format!("{wrong:?}").contains("canary"));

@@ -41,10 +41,18 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
     let changed = Arc::new(Notify::new());
     // Before the first read: what is saved while it runs is seen by one of the two.
     let watched = Watched::new(&folder.dir, Arc::clone(&changed));
-    let loaded = load(&folder, None).await.expect("without a fingerprint to compare with, a load has an outcome");
+    let loaded = load(&folder, None)
+        .await
+        .expect("without a fingerprint to compare with, a load has an outcome");
     let Outcome::Served { snapshot, version } = loaded.outcome else {
-        let message = format!("nothing is served: `{}` cannot be loaded as it is", folder.dir.display());
-        return Err(StartError { message, findings: loaded.findings });
+        let message = format!(
+            "nothing is served: `{}` cannot be loaded as it is",
+            folder.dir.display()
+        );
+        return Err(StartError {
+            message,
+            findings: loaded.findings,
+        });
     };
     let findings = with_notice(loaded.findings, &watched);
     let delivery = Delivery {
@@ -55,7 +63,16 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
         is_kept_from_before: false,
     };
     let (deliveries, receiver) = watch::channel(Arc::new(delivery));
-    Ok((receiver, Watching { folder, watched, changed, deliveries, fingerprint: loaded.fingerprint }))
+    Ok((
+        receiver,
+        Watching {
+            folder,
+            watched,
+            changed,
+            deliveries,
+            fingerprint: loaded.fingerprint,
+        },
+    ))
 }
 
 impl Watching {
@@ -82,7 +99,9 @@ impl Watching {
         let findings = with_notice(loaded.findings, &self.watched);
         self.deliveries.send_if_modified(|current| {
             let (snapshot, version, is_kept_from_before) = match loaded.outcome {
-                Outcome::Served { version, .. } if version == current.version => (Arc::clone(&current.snapshot), version, false),
+                Outcome::Served { version, .. } if version == current.version => {
+                    (Arc::clone(&current.snapshot), version, false)
+                }
                 Outcome::Served { snapshot, version } => (Arc::new(snapshot), version, false),
                 Outcome::Refused => (Arc::clone(&current.snapshot), current.version.clone(), true),
             };
@@ -91,7 +110,13 @@ impl Watching {
                 && is_kept_from_before == current.is_kept_from_before;
             if !is_same {
                 let sealing_key = Arc::clone(&current.sealing_key);
-                *current = Arc::new(Delivery { snapshot, version, sealing_key, findings, is_kept_from_before });
+                *current = Arc::new(Delivery {
+                    snapshot,
+                    version,
+                    sealing_key,
+                    findings,
+                    is_kept_from_before,
+                });
             }
             !is_same
         });
@@ -101,14 +126,19 @@ impl Watching {
 /// Reading and compiling is work for a blocking thread. `None`: the contents are those of `fingerprint`.
 async fn load(folder: &Arc<Folder>, fingerprint: Option<[u8; 32]>) -> Option<Loaded> {
     let folder = Arc::clone(folder);
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
     let loading = tokio::task::spawn_blocking(move || folder.load(fingerprint, now_s));
     match loading.await {
         Ok(loaded) => loaded,
         Err(error) => {
             // A bug of ours must not end the watch, and must not pass for "unchanged".
             let message = format!("loading the folder failed unexpectedly ({error}); please report this");
-            Some(Loaded::refused(vec![Report::new(Severity::Error, "Internal", message)], None))
+            Some(Loaded::refused(
+                vec![Report::new(Severity::Error, "Internal", message)],
+                None,
+            ))
         }
     }
 }
@@ -145,19 +175,23 @@ struct Watched {
 
 impl Watched {
     fn new(dir: &Path, changed: Arc<Notify>) -> Self {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error may mean lost events: look again.
             if event.map_or(true, |event| is_change(event.kind)) {
                 changed.notify_one();
             }
         });
-        let mut watched = Self { watcher: None, paths: Vec::new(), trouble: None };
-        match watcher {
-            Ok(watcher) => watched.watcher = Some(watcher),
-            Err(error) => watched.trouble = Some(unwatched(dir, &error)),
+        let mut this = Self {
+            watcher: None,
+            paths: Vec::new(),
+            trouble: None,
+        };
+        match made {
+            Ok(watcher) => this.watcher = Some(watcher),
+            Err(error) => this.trouble = Some(unwatched(dir, &error)),
         }
-        watched.follow(dir);
-        watched
+        this.follow(dir);
+        this
     }
 
     /// Watches what `dir` is now: the folder may have been replaced, or its link swapped.
@@ -169,7 +203,11 @@ impl Watched {
         if dir.is_symlink()
             && let Some(parent) = dir.parent()
         {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            let parent = if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            };
             paths.push((parent.to_owned(), RecursiveMode::NonRecursive, self::identity(parent)));
         }
         if paths == self.paths && self.trouble.is_none() {
@@ -192,15 +230,9 @@ impl Watched {
 /// Tells a folder from one that was made anew at the same path, whose events we would not get.
 type Identity = Option<(u64, u64)>;
 
-#[cfg(unix)]
 fn identity(path: &Path) -> Identity {
     use std::os::unix::fs::MetadataExt as _;
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Path) -> Identity {
-    None
 }
 
 /// Reading is an event, too, and we read; only what may alter contents counts.
@@ -212,7 +244,10 @@ fn is_change(kind: EventKind) -> bool {
 }
 
 fn unwatched(dir: &Path, error: &notify::Error) -> Report {
-    let message =
-        format!("`{}` cannot be watched ({error}); changes are noticed within {} s", dir.display(), RESCAN.as_secs());
+    let message = format!(
+        "`{}` cannot be watched ({error}); changes are noticed within {} s",
+        dir.display(),
+        RESCAN.as_secs()
+    );
     Report::new(Severity::Warning, "NotWatched", message)
 }

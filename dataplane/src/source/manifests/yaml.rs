@@ -1,9 +1,9 @@
 //! YAML as a tree in which every value knows where it stands, so that a finding about `/spec/targets/0` has a line.
 //!
 //! Typed reading would lose what people got wrong (an unknown field, a number for a string) before admission could name
-//! it, so the tree is untyped: `serde_json::Value` beside a map from JSON pointer to [`Position`]. Scalars are those of
-//! YAML 1.2: what is quoted stays a string, and so do `yes`, `0755` and `1_000`, which the older rules would turn into
-//! something else. JSON files pass through the same door, since JSON is YAML.
+//! it, so the tree is untyped: `serde_json::Value` beside a map from JSON pointer to [`Position`]. What is quoted is a
+//! string. What is not is read as `kubectl` reads it where that makes a difference: bare `yes` and `Off` are booleans, so
+//! that a folder refuses what a cluster would. JSON files pass through the same door, since JSON is YAML.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,10 +72,16 @@ impl Document {
         }
     }
 
-    /// What to show for the value at `pointer`: the value, or for what is missing the key of what should hold it.
+    /// What to show for the value at `pointer`: a scalar itself, a block by the key that leads to it, and what is missing
+    /// by the key of what should hold it.
     pub(super) fn spot(&self, pointer: &str) -> Spot {
         let Position { key, value } = self.position(pointer);
-        if self.positions.contains_key(pointer) { value } else { key.unwrap_or(value) }
+        let is_written_scalar = self.positions.contains_key(pointer)
+            && !self
+                .value
+                .pointer(pointer)
+                .is_some_and(|value| value.is_object() || value.is_array());
+        if is_written_scalar { value } else { key.unwrap_or(value) }
     }
 
     /// What to show for the name of the value at `pointer`.
@@ -87,22 +93,35 @@ impl Document {
     /// The items of the list at `pointer` as documents of their own, for `kind: List`.
     pub(super) fn into_items(self, pointer: &str) -> Vec<Document> {
         let Self { mut value, positions } = self;
-        let Some(Value::Array(items)) = value.pointer_mut(pointer).map(Value::take) else { return Vec::new() };
+        let Some(Value::Array(items)) = value.pointer_mut(pointer).map(Value::take) else {
+            return Vec::new();
+        };
         let of_item = |index: usize| {
             let prefix = format!("{pointer}/{index}");
-            let below = positions.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+            let below = positions
+                .range(prefix.clone()..)
+                .take_while(|(key, _)| key.starts_with(&prefix));
             below
                 .filter_map(|(key, position)| Some((key.strip_prefix(&prefix)?.to_owned(), *position)))
                 .filter(|(rest, _)| rest.is_empty() || rest.starts_with('/'))
                 .collect()
         };
-        items.into_iter().enumerate().map(|(index, value)| Document { value, positions: of_item(index) }).collect()
+        items
+            .into_iter()
+            .enumerate()
+            .map(|(index, value)| Document {
+                value,
+                positions: of_item(index),
+            })
+            .collect()
     }
 }
 
 /// The pointer of these segments.
 pub(super) fn pointer(segments: &[String]) -> String {
-    segments.iter().map(|segment| format!("/{}", escaped(segment))).collect()
+    segments
+        .iter()
+        .fold(String::new(), |pointer, segment| pointer + "/" + &escaped(segment))
 }
 
 fn escaped(segment: &str) -> String {
@@ -132,7 +151,8 @@ fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
             flow_nesting_limit: DEPTH_MAX,
         },
         alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: ALIAS_EVENTS_MAX },
-        strict_booleans: true,
+        strict_booleans: false,
+        // Neither an octal number, as they were once, nor a float: whoever means a number drops the zero.
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         reject_unsupported_tags: true,
@@ -140,8 +160,13 @@ fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
         // The snippet would quote the file, and the file may hold secrets; we draw our own.
         with_snippet: false,
     };
-    let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| unreadable(&error))?;
-    Ok(trees.into_iter().map(document).filter(|document| !document.value.is_null()).collect())
+    let trees: Vec<Spanned<Tree>> =
+        serde_yaml::from_multiple_with_options(text, options).map_err(|error| unreadable(&error))?;
+    Ok(trees
+        .into_iter()
+        .map(document)
+        .filter(|document| !document.value.is_null())
+        .collect())
 }
 
 /// Puts the words of the parser into ours.
@@ -149,11 +174,20 @@ fn unreadable(error: &serde_yaml::Error) -> Unreadable {
     let spot = error.location().map(|location| spot_of(&location));
     let text = error.to_string();
     let message = match text.strip_prefix("duplicate mapping key: ") {
-        Some(rest) => format!("the key `{}` stands twice in one mapping", rest.split_once(", set ").map_or(rest, |(key, _)| key)),
-        None if text.starts_with("budget breached") || text.contains("recursion limit") || text.contains("alias replay") => {
+        Some(rest) => format!(
+            "the key `{}` stands twice in one mapping",
+            rest.split_once(", set ").map_or(rest, |(key, _)| key)
+        ),
+        None if text.starts_with("budget breached")
+            || text.contains("recursion limit")
+            || text.contains("alias replay") =>
+        {
             "the file is too large or too deep once its aliases are expanded; split it".to_owned()
         }
-        None => format!("not valid YAML: {}", text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words)),
+        None => format!(
+            "not valid YAML: {}",
+            text.rsplit_once(" at line ").map_or(text.as_str(), |(words, _)| words)
+        ),
     };
     Unreadable { message, spot }
 }
@@ -161,8 +195,15 @@ fn unreadable(error: &serde_yaml::Error) -> Unreadable {
 fn spot_of(location: &Location) -> Spot {
     let as_index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     // Errors carry no length; `Span::UNKNOWN` is all ones.
-    let length = location.span().byte_len().map_or(0, |_| as_index(location.span().len()));
-    Spot { line: as_index(location.line()).max(1), column: as_index(location.column()).max(1), length }
+    let length = location
+        .span()
+        .byte_len()
+        .map_or(0, |_| as_index(location.span().len()));
+    Spot {
+        line: as_index(location.line()).max(1),
+        column: as_index(location.column()).max(1),
+        length,
+    }
 }
 
 fn document(tree: Spanned<Tree>) -> Document {
@@ -172,7 +213,12 @@ fn document(tree: Spanned<Tree>) -> Document {
 }
 
 /// The parser bounds the depth, so recursion is safe.
-fn flatten(tree: Spanned<Tree>, key: Option<Spot>, pointer: String, positions: &mut BTreeMap<String, Position>) -> Value {
+fn flatten(
+    tree: Spanned<Tree>,
+    key: Option<Spot>,
+    pointer: String,
+    positions: &mut BTreeMap<String, Position>,
+) -> Value {
     let value = match tree.value {
         Tree::Scalar(value) => value,
         Tree::Sequence(items) => {
@@ -183,12 +229,21 @@ fn flatten(tree: Spanned<Tree>, key: Option<Spot>, pointer: String, positions: &
             let mut map = Map::new();
             for (name, value) in entries {
                 let child = format!("{pointer}/{}", escaped(&name.value));
-                map.insert(name.value, flatten(value, Some(spot_of(&name.referenced)), child, positions));
+                map.insert(
+                    name.value,
+                    flatten(value, Some(spot_of(&name.referenced)), child, positions),
+                );
             }
             Value::Object(map)
         }
     };
-    positions.insert(pointer, Position { key, value: spot_of(&tree.referenced) });
+    positions.insert(
+        pointer,
+        Position {
+            key,
+            value: spot_of(&tree.referenced),
+        },
+    );
     value
 }
 
@@ -279,20 +334,59 @@ mod tests {
         let documents = read("a: 1\n---\n# comment\nlist:\n- name: x\n  port: 80\n").unwrap();
         assert_eq!(documents[0].value, json!({"a": 1}));
         assert_eq!(spot(&documents[1], "/list/0/port"), (6, 9, 2));
-        assert_eq!(documents[1].position("/list/0/port").key.unwrap(), Spot { line: 6, column: 3, length: 4 });
+        assert_eq!(
+            documents[1].position("/list/0/port").key.unwrap(),
+            Spot {
+                line: 6,
+                column: 3,
+                length: 4
+            }
+        );
     }
 
     #[test]
     fn what_is_missing_is_placed_at_what_should_hold_it() {
         let documents = read("spec:\n  model: x\n").unwrap();
         assert_eq!(documents[0].position("/spec/targets/0/name").key.unwrap().line, 1);
-        assert_eq!(documents[0].spot("/spec/targets/0/name"), documents[0].key_spot("/spec"));
+        assert_eq!(
+            documents[0].spot("/spec/targets/0/name"),
+            documents[0].key_spot("/spec")
+        );
+        assert_eq!(
+            documents[0].spot("/spec"),
+            Spot {
+                line: 1,
+                column: 1,
+                length: 4
+            }
+        );
+        assert_eq!(
+            documents[0].spot("/spec/model"),
+            Spot {
+                line: 2,
+                column: 10,
+                length: 1
+            }
+        );
     }
 
     #[test]
-    fn scalars_are_those_of_yaml_1_2() {
-        let documents = read("[yes, 'true', true, 12, '12', 1.5, ~, 0755, 1_000, 2020-01-01, '']").unwrap();
-        let expected = json!(["yes", "true", true, 12, "12", 1.5, null, "0755", "1_000", "2020-01-01", ""]);
+    fn scalars_are_read_as_kubectl_reads_them() {
+        let documents = read("[yes, Off, 'Off', true, 12, '12', 1.5, ~, 0755, 1_000, 2020-01-01, '']").unwrap();
+        let expected = json!([
+            true,
+            false,
+            "Off",
+            true,
+            12,
+            "12",
+            1.5,
+            null,
+            "0755",
+            "1_000",
+            "2020-01-01",
+            ""
+        ]);
         assert_eq!(documents[0].value, expected);
     }
 
@@ -306,7 +400,10 @@ mod tests {
     #[test]
     fn what_is_not_yaml_is_refused_with_its_place() {
         let error = read("a: b: c\n").unwrap_err();
-        assert_eq!(error.message, "not valid YAML: mapping values are not allowed in this context");
+        assert_eq!(
+            error.message,
+            "not valid YAML: mapping values are not allowed in this context"
+        );
         assert_eq!((error.spot.unwrap().line, error.spot.unwrap().column), (1, 5));
     }
 
@@ -319,8 +416,15 @@ mod tests {
             let aliases = vec![format!("*a{}", level - 1); 10].join(",");
             bomb += &format!("a{level}: &a{level} [{aliases}]\n");
         }
-        for wrong in [bomb, "[".repeat(10_000), (0..500).map(|depth| " ".repeat(depth) + "a:\n").collect()] {
-            assert_eq!(read(&wrong).unwrap_err().message, "the file is too large or too deep once its aliases are expanded; split it");
+        for wrong in [
+            bomb,
+            "[".repeat(10_000),
+            (0..500).map(|depth| " ".repeat(depth) + "a:\n").collect(),
+        ] {
+            assert_eq!(
+                read(&wrong).unwrap_err().message,
+                "the file is too large or too deep once its aliases are expanded; split it"
+            );
         }
     }
 
@@ -328,7 +432,10 @@ mod tests {
     fn items_of_a_list_keep_their_places() {
         let mut documents = read("kind: List\nitems:\n- a: 1\n- a: 2\n").unwrap();
         let items = documents.remove(0).into_items("/items");
-        assert_eq!(items.iter().map(|item| item.value.clone()).collect::<Vec<_>>(), [json!({"a": 1}), json!({"a": 2})]);
+        assert_eq!(
+            items.iter().map(|item| item.value.clone()).collect::<Vec<_>>(),
+            [json!({"a": 1}), json!({"a": 2})]
+        );
         assert_eq!(spot(&items[1], "/a"), (4, 6, 1));
     }
 
