@@ -138,10 +138,20 @@ impl fmt::Display for Report {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
-        if let Some(object) = &self.object {
-            write!(f, "{object}: ")?;
-        }
-        f.write_str(&self.message)
+        f.write_str(&self.headline())
+    }
+}
+
+impl Report {
+    /// Object, field and message, as far as there are any and the message does not name the field itself.
+    fn headline(&self) -> String {
+        let object = self.object.as_ref().map(|object| format!("{object}: "));
+        let field = self
+            .field
+            .as_ref()
+            .filter(|field| !self.message.contains(field.as_str()));
+        let field = field.map(|field| format!("{field}: "));
+        object.unwrap_or_default() + &field.unwrap_or_default() + &self.message
     }
 }
 
@@ -221,10 +231,10 @@ impl<'a> Drawn<'a> {
     fn of(report: &'a Report) -> Self {
         // A line that is too long to show is named in words.
         let shown = report.place.as_ref().filter(|place| !place.line_text.is_empty());
-        let headline = match (&report.object, shown) {
-            (_, None) => report.to_string(),
-            (Some(object), Some(_)) => format!("{object}: {}", report.message),
-            (None, Some(_)) => report.message.clone(),
+        let headline = if shown.is_some() {
+            report.headline()
+        } else {
+            report.to_string()
         };
         Self {
             report,

@@ -100,21 +100,21 @@ fn every_wrong_example_says_what_its_first_line_promises() {
 }
 
 #[test]
-fn a_finding_shows_file_line_and_column_with_carets_below_the_value() {
+fn a_finding_shows_file_line_and_column_with_carets_below_the_words() {
     let text = "apiVersion: headgate.dev/v1alpha1\nkind: RoutePolicy\nmetadata: {name: chat}\nspec:\n  models: [chat]\n  targets:\n  - name: first\n    provider:\n      name: nobody\n";
     let dir = folder(&[("gateway.yaml", text)]);
     let verdict = check(dir.path(), Output::Text, false);
     assert_eq!(verdict.exit_code, 1);
     let file = dir.path().join("gateway.yaml");
     assert!(
-        verdict.output.contains(&format!("[{}:9:", file.display())),
+        verdict.output.contains(&format!("[{}:8:5]", file.display())),
         "{}",
         verdict.output
     );
     assert!(
         verdict
             .output
-            .contains("RoutePolicy default/chat: LLMProvider `nobody` was not found"),
+            .contains("RoutePolicy default/chat: spec.targets[0].provider: LLMProvider `nobody` was not found"),
         "{}",
         verdict.output
     );
@@ -126,10 +126,11 @@ fn a_finding_shows_file_line_and_column_with_carets_below_the_value() {
     let lines: Vec<_> = verdict.output.lines().collect();
     let source = lines
         .iter()
-        .position(|line| line.contains("name: nobody"))
+        .position(|line| line.contains("    provider:"))
         .expect("the line is shown");
     assert!(
-        lines[source].starts_with(" 9 |") && lines[source + 1].contains('^'),
+        lines[source].find("provider") == lines[source + 1].find("^^^^^^^^")
+            && lines[source + 1].ends_with(" ^^^^^^^^"),
         "{}",
         verdict.output
     );
@@ -252,6 +253,9 @@ fn no_value_of_a_secret_is_ever_shown() {
         ),
         format!(
             "apiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: x}}\nspec:\n  type: Echo\n  discover: Any\n  headers: [{{name: authorization, value: \"Bearer {canary}\"}}]\n"
+        ),
+        format!(
+            "apiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: x}}\nspec:\n  type: OpenAICompatible\n  discover: Any\n  baseURL: https://me:{canary}@host/v1\n"
         ),
     ];
     for text in wrong {

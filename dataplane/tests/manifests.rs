@@ -60,8 +60,7 @@ impl World {
             .start()
             .await
             .unwrap_or_else(|error| panic!("{error}: {:?}", error.findings));
-        let first = source.deliveries().borrow().clone();
-        first
+        source.deliveries().borrow().clone()
     }
 
     /// Deliveries that are kept current while the test runs.
@@ -82,13 +81,8 @@ impl World {
 
 async fn until(deliveries: &mut watch::Receiver<Arc<Delivery>>, is_so: impl Fn(&Delivery) -> bool) -> Arc<Delivery> {
     let waiting = tokio::time::timeout(PATIENCE, deliveries.wait_for(|delivery| is_so(delivery)));
-    let delivery = Arc::clone(
-        &waiting
-            .await
-            .expect("the change is delivered in time")
-            .expect("the watch goes on"),
-    );
-    delivery
+    let delivery = waiting.await.expect("the change is delivered in time");
+    Arc::clone(&delivery.expect("the watch goes on"))
 }
 
 fn provider(name: &str) -> String {

@@ -128,7 +128,9 @@ fn to_try(snapshot: &Snapshot, listen: SocketAddr) -> String {
     } else {
         listen.to_string()
     };
-    let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] });
+    // Within single quotes of a shell, which model names may hold.
+    let model = serde_json::Value::from(model).to_string().replace('\'', "'\\''");
+    let body = format!("{{\"model\":{model},\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}");
     format!(
         "Try it, with a virtual key in $HEADGATE_VIRTUAL_KEY:\n  \
          curl http://{host}/v1/chat/completions -H \"Authorization: Bearer $HEADGATE_VIRTUAL_KEY\" \\\n       \

@@ -1,8 +1,8 @@
 //! One file of the folder: its text, and the lines that findings may show of it.
 //!
 //! A finding shows the line it is about, and that line may hold a secret. So a line is shown only through
-//! [`SourceFile::place`], which masks: in a readable document every value of a Secret but its name and type, and the
-//! values of static headers; in a file that cannot be read every letter of a document that looks like a Secret. Keys
+//! [`SourceFile::place`], which masks: in a readable document every value of a Secret but its name and type, the values
+//! of static headers, and a base URL with user info; in a file that cannot be read every letter of a document that looks like a Secret. Keys
 //! stay readable where they are known to be keys.
 
 use std::ops::Range;
@@ -141,6 +141,13 @@ fn secret_pointers(document: &Document) -> Vec<String> {
                 .and_then(Value::as_array)
                 .map_or(0, Vec::len);
             pointers.extend((0..headers).map(|index| format!("/spec/headers/{index}/value")));
+            // User info is refused, and shown by nobody.
+            let base_url = document.value.pointer("/spec/baseURL").and_then(Value::as_str);
+            pointers.extend(
+                base_url
+                    .filter(|url| url.contains('@'))
+                    .map(|_| "/spec/baseURL".to_owned()),
+            );
         }
         // A Secret whose kind is misspelt is still one.
         _ => ["data", "stringData"]
