@@ -411,11 +411,14 @@ mod tests {
     fn anchors_are_followed_and_bombs_are_refused() {
         let documents = read("a: &x {k: v}\nb: *x\n").unwrap();
         assert_eq!(documents[0].value, json!({"a": {"k": "v"}, "b": {"k": "v"}}));
-        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
-        for level in 1..12 {
-            let aliases = vec![format!("*a{}", level - 1); 10].join(",");
-            bomb += &format!("a{level}: &a{level} [{aliases}]\n");
-        }
+        let level = |level: usize| match level {
+            0 => "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned(),
+            level => format!(
+                "a{level}: &a{level} [{}]\n",
+                vec![format!("*a{}", level - 1); 10].join(",")
+            ),
+        };
+        let bomb = (0..12).map(level).collect();
         for wrong in [
             bomb,
             "[".repeat(10_000),
