@@ -76,7 +76,9 @@ async fn snapshot(
         is_kept_from_before: delivery.is_kept_from_before,
         findings: &delivery.findings,
     };
-    reply::json(Bytes::from(serde_json::to_vec_pretty(&view).expect("strings and numbers become JSON")))
+    reply::json(Bytes::from(
+        serde_json::to_vec_pretty(&view).expect("strings and numbers become JSON"),
+    ))
 }
 
 /// A loopback peer counts as the host itself, unless it speaks for somebody else: a proxy on the same host must not lend
@@ -86,7 +88,9 @@ fn is_admin(peer: IpAddr, headers: &HeaderMap, token: Option<&AdminToken>) -> bo
     if peer.to_canonical().is_loopback() && !is_forwarded {
         return true;
     }
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
     match (sent, token) {
         // Digests have one length, so that not even the token's length shows in the time this takes.
         (Some(sent), Some(token)) => Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose())).into(),

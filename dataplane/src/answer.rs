@@ -43,10 +43,9 @@ pub struct WholeBody {
 impl WholeBody {
     /// An answer that a provider's adapter has read.
     pub fn of(answer: WholeAnswer, request: &ChatRequest) -> Self {
-        let WholeAnswer { body, usage, finish_reason: _ } = answer;
-        let usage = usage.unwrap_or_else(|| {
-            Usage::estimated(estimate::input_tokens(request), estimate::Size::of(&body).tokens())
-        });
+        let WholeAnswer { body, usage } = answer;
+        let usage = usage
+            .unwrap_or_else(|| Usage::estimated(estimate::input_tokens(request), estimate::Size::of(&body).tokens()));
         Self { body, usage }
     }
 }

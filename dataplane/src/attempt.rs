@@ -32,11 +32,15 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
 /// Callers' headers that every provider of this dialect gets, retries included: features of the dialect, and the key by
 /// which a provider recognises a repeated call.
-static FORWARDED_HEADERS: [HeaderName; 2] =
-    [HeaderName::from_static("openai-beta"), HeaderName::from_static("idempotency-key")];
+static FORWARDED_HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
 /// Providers' headers that go back to the client; all others (cookies, organisations, limits of our account) stay here.
-static ANSWER_HEADERS: [HeaderName; 2] =
-    [HeaderName::from_static("openai-processing-ms"), HeaderName::from_static("openai-version")];
+static ANSWER_HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("openai-processing-ms"),
+    HeaderName::from_static("openai-version"),
+];
 
 /// An answer, and which of the provider's headers go with it.
 pub struct Attempted {
@@ -56,18 +60,31 @@ pub async fn attempt(
     exchange: &mut Exchange,
 ) -> Result<Attempted, Refusal> {
     let backend = &plan.backend;
-    let options = EncodeOptions { upstream_model: backend.upstream_model(), overrides: &backend.overrides };
+    let options = EncodeOptions {
+        upstream_model: backend.upstream_model(),
+        overrides: &backend.overrides,
+    };
     let encoded = backend.provider.adapter.encode_chat(request, options)?;
     let until = Instant::now() + plan.timeouts.total;
     let mut retries_done = 0;
     loop {
         exchange.attempts += 1;
         let started = Instant::now();
-        let call = Call { plan, request, encoded: &encoded, caller_headers, until };
+        let call = Call {
+            plan,
+            request,
+            encoded: &encoded,
+            caller_headers,
+            until,
+        };
         let failure = match call.answer(exchange).await {
             Ok((answer, headers)) => {
                 exchange.attempted(started.into_std(), Ok(()));
-                return Ok(Attempted { answer, headers, dropped: encoded.dropped });
+                return Ok(Attempted {
+                    answer,
+                    headers,
+                    dropped: encoded.dropped,
+                });
             }
             Err(failure) => backend.provider.scrub(failure),
         };
@@ -97,7 +114,11 @@ impl Call<'_> {
         }
         // One timer for the head and, in a stream, for all that comes before its first content.
         let first_token = (Instant::now() + self.plan.timeouts.first_token).min(self.until);
-        let response = within(first_token, self.provider().pool.upstream.send(self.request_to_provider()?)).await?;
+        let response = within(
+            first_token,
+            self.provider().pool.upstream.send(self.request_to_provider()?),
+        )
+        .await?;
         let headers = passing_headers(response.headers());
         if response.status() != StatusCode::OK {
             return Err(self.failure(response).await);
@@ -116,7 +137,9 @@ impl Call<'_> {
     }
 
     async fn answer_from_inside(&self, exchange: &Exchange) -> Result<(Answer, HeaderMap), Failure> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         let made = echo::answer(self.request, exchange.trace_id.as_str(), now);
         let answer = match made {
             echo::EchoAnswer::Whole(body) => self.whole(body)?,
@@ -129,7 +152,9 @@ impl Call<'_> {
 
     fn request_to_provider(&self) -> Result<Request<Full<Bytes>>, Failure> {
         let provider = self.provider();
-        let uri = provider.uri(self.encoded.path).map_err(|error| Failure::new(FailureKind::Connection, error.to_string()))?;
+        let uri = provider
+            .uri(self.encoded.path)
+            .map_err(|error| Failure::new(FailureKind::Connection, error.to_string()))?;
         let mut request = Request::new(Full::new(self.encoded.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
@@ -148,16 +173,26 @@ impl Call<'_> {
     }
 
     fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
-        Ok(Answer::Whole(WholeBody::of(self.provider().adapter.decode_whole(body)?, self.request)))
+        Ok(Answer::Whole(WholeBody::of(
+            self.provider().adapter.decode_whole(body)?,
+            self.request,
+        )))
     }
 
     fn answer_body(&self, response: Response<Incoming>) -> Result<AnswerBody, Failure> {
         let (parts, body) = response.into_parts();
-        AnswerBody::of_provider(body, &parts.headers, MovingDeadline::new(self.plan.timeouts.idle, Some(self.until)))
+        AnswerBody::of_provider(
+            body,
+            &parts.headers,
+            MovingDeadline::new(self.plan.timeouts.idle, Some(self.until)),
+        )
     }
 
     fn stream_body(&self, response: Response<Incoming>) -> Result<AnswerBody, Failure> {
-        let content_type = response.headers().get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+        let content_type = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], |value| value.as_bytes());
         if !content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
             return Err(protocol("a stream was asked for, and the answer is none"));
         }
@@ -165,7 +200,12 @@ impl Call<'_> {
     }
 
     fn begun(&self, body: AnswerBody, decoder: Box<dyn StreamDecoder>, ready: Vec<Bytes>) -> BegunStream {
-        BegunStream { body, decoder, ready, estimated_input_tokens: estimate::input_tokens(self.request) }
+        BegunStream {
+            body,
+            decoder,
+            ready,
+            estimated_input_tokens: estimate::input_tokens(self.request),
+        }
     }
 
     /// Reads until the first content, so that a stream which fails before it can be tried again.
@@ -205,13 +245,18 @@ impl Call<'_> {
             Err(_) => Bytes::new(),
         };
         let credential = self.provider().credential.as_ref().map_or("", |text| text.as_str());
-        self.provider().adapter.decode_failure(status, &headers, &body, credential, SystemTime::now())
+        self.provider()
+            .adapter
+            .decode_failure(status, &headers, &body, credential, SystemTime::now())
     }
 }
 
 async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| {
-        Err(Failure::new(FailureKind::Timeout, "the provider did not begin to answer in time"))
+        Err(Failure::new(
+            FailureKind::Timeout,
+            "the provider did not begin to answer in time",
+        ))
     })
 }
 
@@ -228,4 +273,3 @@ fn passing_headers(headers: &HeaderMap) -> HeaderMap {
 fn protocol(detail: &str) -> Failure {
     Failure::new(FailureKind::Protocol, detail)
 }
-

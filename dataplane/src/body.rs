@@ -21,11 +21,16 @@ const TOTAL: Duration = Duration::from_secs(300);
 /// Refuses what is said of a JSON body before it is read: another type, an encoding that hides its size, a length beyond
 /// the bound.
 pub fn check_head(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content_type = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map_or(&b""[..], |value| value.as_bytes());
     if !is_json(content_type) {
         return Err(Refusal::UnsupportedMediaType);
     }
-    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
         return Err(Refusal::UnsupportedEncoding);
     }
     match content_length(headers) {
@@ -36,11 +41,20 @@ pub fn check_head(headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Reads the whole body. One that arrives in one piece is not copied.
 pub async fn read_json(headers: &HeaderMap, body: Body, idle: Duration) -> Result<Bytes, Refusal> {
-    let mut reader = Reader { body, deadline: MovingDeadline::new(idle, Some(Instant::now() + TOTAL)) };
-    let Some(first) = reader.next().await? else { return Ok(Bytes::new()) };
-    let Some(second) = reader.next().await? else { return bounded(first) };
+    let mut reader = Reader {
+        body,
+        deadline: MovingDeadline::new(idle, Some(Instant::now() + TOTAL)),
+    };
+    let Some(first) = reader.next().await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = reader.next().await? else {
+        return bounded(first);
+    };
     // A declared length is trusted for the size of the buffer only as far as a client that lies cannot hurt.
-    let expected = content_length(headers).map_or(0, |length| usize::try_from(length).unwrap_or(0)).min(1024 * 1024);
+    let expected = content_length(headers)
+        .map_or(0, |length| usize::try_from(length).unwrap_or(0))
+        .min(1024 * 1024);
     let mut whole = BytesMut::with_capacity(expected.max((first.len() + second.len()) * 2));
     for part in [first, second] {
         extend(&mut whole, &part)?;
@@ -52,7 +66,11 @@ pub async fn read_json(headers: &HeaderMap, body: Body, idle: Duration) -> Resul
 }
 
 fn bounded(bytes: Bytes) -> Result<Bytes, Refusal> {
-    if bytes.len() > JSON_BYTES_MAX { Err(Refusal::BodyTooLarge(JSON_BYTES_MAX)) } else { Ok(bytes) }
+    if bytes.len() > JSON_BYTES_MAX {
+        Err(Refusal::BodyTooLarge(JSON_BYTES_MAX))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn extend(whole: &mut BytesMut, part: &[u8]) -> Result<(), Refusal> {
@@ -87,7 +105,11 @@ impl Reader {
 
 /// `application/json` or a `+json` type, whatever its parameters.
 fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    let essence = content_type
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
     essence.eq_ignore_ascii_case(b"application/json") || essence.to_ascii_lowercase().ends_with(b"+json")
 }
 
@@ -109,10 +131,19 @@ mod tests {
 
     #[test]
     fn json_of_any_charset_passes_and_other_types_do_not() {
-        for good in ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json"] {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/vnd.api+json",
+        ] {
             assert!(check_head(&head(header::CONTENT_TYPE, good)).is_ok(), "{good}");
         }
-        for bad in ["text/plain", "multipart/form-data; boundary=json", "application/jsonp", ""] {
+        for bad in [
+            "text/plain",
+            "multipart/form-data; boundary=json",
+            "application/jsonp",
+            "",
+        ] {
             let refused = check_head(&head(header::CONTENT_TYPE, bad));
             assert!(matches!(refused, Err(Refusal::UnsupportedMediaType)), "{bad}");
         }
@@ -125,7 +156,10 @@ mod tests {
             Err(Refusal::BodyTooLarge(JSON_BYTES_MAX))
         ));
         assert!(check_head(&head(header::CONTENT_LENGTH, "33554432")).is_ok());
-        assert!(matches!(check_head(&head(header::CONTENT_ENCODING, "gzip")), Err(Refusal::UnsupportedEncoding)));
+        assert!(matches!(
+            check_head(&head(header::CONTENT_ENCODING, "gzip")),
+            Err(Refusal::UnsupportedEncoding)
+        ));
     }
 
     #[tokio::test]

@@ -17,7 +17,9 @@ pub struct LazyTimer(Option<Pin<Box<Sleep>>>);
 impl LazyTimer {
     /// Ready once `deadline` has passed. The deadline may differ from call to call.
     pub fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let timer = self
+            .0
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
         }
@@ -51,7 +53,12 @@ pub enum Passed {
 impl MovingDeadline {
     /// Bounds each silence by `idle`, from now on, and the whole by `until`.
     pub fn new(idle: Duration, until: Option<Instant>) -> Self {
-        Self { idle, since: Instant::now(), until, timer: LazyTimer::default() }
+        Self {
+            idle,
+            since: Instant::now(),
+            until,
+            timer: LazyTimer::default(),
+        }
     }
 
     /// For what cannot wait.

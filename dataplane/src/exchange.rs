@@ -90,7 +90,10 @@ impl Exchange {
         let provider = &plan.backend.provider;
         match outcome {
             Ok(()) => provider.answered_attempts.inc(),
-            Err(failure) => self.gateway.metrics.failed_attempt(&provider.name.name, failure.kind.as_str()),
+            Err(failure) => self
+                .gateway
+                .metrics
+                .failed_attempt(&provider.name.name, failure.kind.as_str()),
         }
         tracing::debug!(
             trace_id = self.trace_id.as_str(),

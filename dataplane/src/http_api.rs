@@ -24,7 +24,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/models/{*id}", get(retrieve_model))
         .merge(probes::router())
         .fallback(async |request: Request<Body>| refuse(&Refusal::NoSuchPath, request.headers()))
-        .method_not_allowed_fallback(async |request: Request<Body>| refuse(&Refusal::MethodNotAllowed, request.headers()))
+        .method_not_allowed_fallback(async |request: Request<Body>| {
+            refuse(&Refusal::MethodNotAllowed, request.headers())
+        })
         .with_state(gateway)
 }
 
@@ -34,7 +36,10 @@ async fn chat_completions(State(gateway): State<Arc<Gateway>>, request: Request<
     let answered = AssertUnwindSafe(pipeline::chat_completions(Arc::clone(&gateway), trace_id, request)).catch_unwind();
     answered.await.unwrap_or_else(|_| {
         gateway.metrics.panics.inc();
-        tracing::error!(trace_id = trace_id.as_str(), "a panic was caught; this is a defect of the gateway");
+        tracing::error!(
+            trace_id = trace_id.as_str(),
+            "a panic was caught; this is a defect of the gateway"
+        );
         reply::refusal_only(&Refusal::Internal, trace_id)
     })
 }

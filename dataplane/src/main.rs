@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use headgate::args::{self, Command, ServeArgs};
-use headgate::source::StartError;
 use headgate::diagnostic::{self, Style};
+use headgate::source::StartError;
 use headgate::{check, process, serve, telemetry};
 
 #[global_allocator]
@@ -27,10 +27,16 @@ fn serve(args: ServeArgs) -> ExitCode {
     process::harden();
     let logging = telemetry::start(&args.log_level, args.log_format);
     let served = match &logging {
-        Err(message) => Err(StartError { message: message.clone(), findings: Vec::new() }),
+        Err(message) => Err(StartError {
+            message: message.clone(),
+            findings: Vec::new(),
+        }),
         Ok(_) => match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime.block_on(serve::serve(args, Arc::new(args::environment), Arc::new(announce))),
-            Err(error) => Err(StartError { message: format!("cannot start: {error}"), findings: Vec::new() }),
+            Err(error) => Err(StartError {
+                message: format!("cannot start: {error}"),
+                findings: Vec::new(),
+            }),
         },
     };
     drop(logging);

@@ -19,7 +19,9 @@ use crate::account::price::NanoUsd;
 const DURATION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// Statuses whose counters are kept at hand; others are looked up.
-const COMMON_STATUSES: [u16; 16] = [200, 400, 401, 403, 404, 408, 413, 415, 422, 429, 499, 500, 502, 503, 504, 529];
+const COMMON_STATUSES: [u16; 16] = [
+    200, 400, 401, 403, 404, 408, 413, 415, 422, 429, 499, 500, 502, 503, 504, 529,
+];
 
 /// All metrics of one gateway.
 pub struct Metrics {
@@ -56,18 +58,28 @@ impl Metrics {
         let counter = |name: &str, help: &str| register(&registry, IntCounter::new(name, help));
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help));
         Self {
-            requests: counters("llm_requests_total", "Requests by outcome.", &["provider", "model", "status"]),
+            requests: counters(
+                "llm_requests_total",
+                "Requests by outcome.",
+                &["provider", "model", "status"],
+            ),
             duration_seconds: register(
                 &registry,
                 HistogramVec::new(
-                    HistogramOpts::new("llm_request_duration_seconds", "From the request's head to the answer's last byte.")
-                        .buckets(DURATION_BUCKETS.to_vec()),
+                    HistogramOpts::new(
+                        "llm_request_duration_seconds",
+                        "From the request's head to the answer's last byte.",
+                    )
+                    .buckets(DURATION_BUCKETS.to_vec()),
                     &["provider", "model"],
                 ),
             ),
             cost_usd: register(
                 &registry,
-                CounterVec::new(Opts::new("llm_cost_total_usd", "Cost of answered requests."), &["provider", "model"]),
+                CounterVec::new(
+                    Opts::new("llm_cost_total_usd", "Cost of answered requests."),
+                    &["provider", "model"],
+                ),
             ),
             tokens: counters("llm_tokens_total", "Tokens used.", &["provider", "model", "type"]),
             unpriced: counters(
@@ -80,8 +92,16 @@ impl Metrics {
                 "Calls to providers by outcome, retries included.",
                 &["provider", "outcome"],
             ),
-            refusals: counters("headgate_refusals_total", "Requests that were refused, by code.", &["code"]),
-            reloads: counters("headgate_reloads_total", "Snapshots by what became of them.", &["result"]),
+            refusals: counters(
+                "headgate_refusals_total",
+                "Requests that were refused, by code.",
+                &["code"],
+            ),
+            reloads: counters(
+                "headgate_reloads_total",
+                "Snapshots by what became of them.",
+                &["result"],
+            ),
             in_flight: gauge("headgate_in_flight_requests", "Requests that are being served."),
             connections: gauge("headgate_connections", "Open connections of clients."),
             connections_refused: counter(
@@ -93,7 +113,10 @@ impl Metrics {
                 "When the running snapshot came into force.",
             ),
             virtual_keys: gauge("headgate_virtual_keys", "Virtual keys in force."),
-            panics: counter("headgate_panics_total", "Panics that were caught; each cost one request."),
+            panics: counter(
+                "headgate_panics_total",
+                "Panics that were caught; each cost one request.",
+            ),
             registry,
         }
     }
@@ -132,7 +155,9 @@ impl Metrics {
 
     /// Counts a request that ended before a backend was known.
     pub fn request_without_backend(&self, status: u16) {
-        self.requests.with_label_values(&["none", "none", itoa::Buffer::new().format(status)]).inc();
+        self.requests
+            .with_label_values(&["none", "none", itoa::Buffer::new().format(status)])
+            .inc();
     }
 
     /// Counts a snapshot: `applied`, `refused` or `unreadable`.
@@ -143,7 +168,9 @@ impl Metrics {
     /// All metrics in Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(16 * 1024);
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("the text encoder writes to memory");
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("the text encoder writes to memory");
         text
     }
 }
@@ -156,7 +183,9 @@ impl Default for Metrics {
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
     let collector = collector.expect("names and labels are literals that fit");
-    registry.register(Box::new(collector.clone())).expect("each name is registered once");
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("each name is registered once");
     collector
 }
 
@@ -196,14 +225,17 @@ impl BackendMetrics {
         let labels = [&*self.provider, &*self.model];
         match cost {
             Some(cost) => {
-                self.cost_usd.get_or_init(|| self.cost_usd_all.with_label_values(&labels)).inc_by(cost.as_usd_f64());
+                self.cost_usd
+                    .get_or_init(|| self.cost_usd_all.with_label_values(&labels))
+                    .inc_by(cost.as_usd_f64());
             }
             None => self.unpriced.with_label_values(&labels).inc(),
         }
     }
 
     fn requests_of(&self, status: u16) -> IntCounter {
-        self.requests.with_label_values(&[&self.provider, &self.model, itoa::Buffer::new().format(status)])
+        self.requests
+            .with_label_values(&[&self.provider, &self.model, itoa::Buffer::new().format(status)])
     }
 }
 
@@ -236,7 +268,10 @@ mod tests {
         let metrics = Metrics::new();
         metrics.backend("local", "other").used(1, 1, None);
         let text = String::from_utf8(metrics.render()).expect("text");
-        assert!(text.contains(r#"headgate_unpriced_requests_total{model="other",provider="local"} 1"#), "{text}");
+        assert!(
+            text.contains(r#"headgate_unpriced_requests_total{model="other",provider="local"} 1"#),
+            "{text}"
+        );
         assert!(!text.contains("llm_cost_total_usd{"), "{text}");
     }
 }

@@ -53,7 +53,12 @@ async fn answer_chat(exchange: &mut Exchange, request: Request<Body>) -> Result<
     exchange.is_stream = request.stream;
 
     refuse_request_config(&head.headers)?;
-    let plan = Arc::new(plan(&runtime, &caller, &request.model, wanted_provider(&head.headers)?)?);
+    let plan = Arc::new(plan(
+        &runtime,
+        &caller,
+        &request.model,
+        wanted_provider(&head.headers)?,
+    )?);
     drop(runtime); // the plan holds what it needs; a stream of minutes must not keep an old runtime alive
     exchange.plan = Some(Arc::clone(&plan));
     exchange.received(request.body.len());
@@ -75,7 +80,11 @@ async fn read_chat(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result
 }
 
 fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
-    let Attempted { answer, headers, dropped } = attempted;
+    let Attempted {
+        answer,
+        headers,
+        dropped,
+    } = attempted;
     exchange.first_byte();
     match answer {
         Answer::Whole(whole) => {
@@ -95,16 +104,24 @@ fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
 fn wanted_provider(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     static WANTED_PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
     let value = headers.get(&WANTED_PROVIDER);
-    value.map(|value| value.to_str().map_err(|_| Refusal::ProviderNotOnRoute)).transpose()
+    value
+        .map(|value| value.to_str().map_err(|_| Refusal::ProviderNotOnRoute))
+        .transpose()
 }
 
 /// A request must not bring its own routing: `requestConfig: Allow` comes later, and ignoring the header would send the
 /// request elsewhere than its author wants.
 fn refuse_request_config(headers: &HeaderMap) -> Result<(), Refusal> {
-    static CONFIG_HEADERS: [HeaderName; 2] =
-        [HeaderName::from_static("x-portkey-config"), HeaderName::from_static("x-headgate-config")];
+    static CONFIG_HEADERS: [HeaderName; 2] = [
+        HeaderName::from_static("x-portkey-config"),
+        HeaderName::from_static("x-headgate-config"),
+    ];
     let brings_one = CONFIG_HEADERS.iter().any(|name| headers.contains_key(name));
-    if brings_one { Err(Refusal::RequestConfigForbidden) } else { Ok(()) }
+    if brings_one {
+        Err(Refusal::RequestConfigForbidden)
+    } else {
+        Ok(())
+    }
 }
 
 /// `GET /v1/models`: what this key may use.
@@ -118,7 +135,11 @@ pub fn list_models(gateway: &Gateway, headers: &HeaderMap) -> Result<Response, R
 pub fn retrieve_model(gateway: &Gateway, headers: &HeaderMap, id: &str) -> Result<Response, Refusal> {
     let (runtime, caller) = authenticated(gateway, headers)?;
     let plan = plan(&runtime, &caller, id, None)?;
-    Ok(reply::model(id, &plan.backend.provider.name.name, runtime.prepared_at_unix_seconds))
+    Ok(reply::model(
+        id,
+        &plan.backend.provider.name.name,
+        runtime.prepared_at_unix_seconds,
+    ))
 }
 
 fn authenticated(gateway: &Gateway, headers: &HeaderMap) -> Result<(Arc<Runtime>, Authenticated), Refusal> {

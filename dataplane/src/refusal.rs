@@ -176,13 +176,19 @@ impl Refusal {
                 return Cow::Owned(format!("This model cannot be served now: {reason}"));
             }
             Self::ModelNotAllowed(model) => {
-                return Cow::Owned(format!("This key may not use the model `{model}`. GET /v1/models lists those it may."));
+                return Cow::Owned(format!(
+                    "This key may not use the model `{model}`. GET /v1/models lists those it may."
+                ));
             }
             Self::ModelNotFound(model) => {
-                return Cow::Owned(format!("The model `{model}` does not exist here. GET /v1/models lists those that do."));
+                return Cow::Owned(format!(
+                    "The model `{model}` does not exist here. GET /v1/models lists those that do."
+                ));
             }
             Self::UnknownPrice(model) => {
-                return Cow::Owned(format!("The model `{model}` has no price, and its provider demands one. Ask the operator."));
+                return Cow::Owned(format!(
+                    "The model `{model}` has no price, and its provider demands one. Ask the operator."
+                ));
             }
             Self::BodyTooLarge(bytes_max) => {
                 return Cow::Owned(format!("The request body is longer than {bytes_max} bytes."));
@@ -202,7 +208,10 @@ impl Refusal {
 
     /// `x-should-retry: false`, which OpenAI's SDKs obey, on noes that a second try cannot turn into a yes.
     pub fn forbids_retry(&self) -> bool {
-        matches!(self, Self::KeySuspended | Self::KeyExpired | Self::KeyRefused(_) | Self::TargetUnavailable(_))
+        matches!(
+            self,
+            Self::KeySuspended | Self::KeyExpired | Self::KeyRefused(_) | Self::TargetUnavailable(_)
+        )
     }
 }
 
@@ -247,7 +256,9 @@ fn upstream_message(kind: FailureKind) -> &'static str {
         FailureKind::Auth => "The provider refused the gateway's own credential; your key is fine. Ask the operator.",
         FailureKind::Rejected => "The provider refused the request.",
         FailureKind::ContentFilter => "The provider blocked the content.",
-        FailureKind::ContextLength => "The input does not fit the model. Shorten it, or use a model with a larger context.",
+        FailureKind::ContextLength => {
+            "The input does not fit the model. Shorten it, or use a model with a larger context."
+        }
         FailureKind::Server => "The provider failed. Try again, or use another model.",
         FailureKind::Protocol => "The provider's answer cannot be read. Try again, or use another model.",
         FailureKind::Cut => "The provider's answer broke off. Try again.",
@@ -259,7 +270,10 @@ mod tests {
     use super::*;
 
     fn upstream(kind: FailureKind, status: Option<u16>) -> Refusal {
-        Refusal::Upstream(Failure { status, ..Failure::new(kind, "") })
+        Refusal::Upstream(Failure {
+            status,
+            ..Failure::new(kind, "")
+        })
     }
 
     #[test]
@@ -275,9 +289,17 @@ mod tests {
 
     #[test]
     fn every_way_a_key_can_be_wrong_has_one_code_and_its_own_words() {
-        let noes = [Refusal::MissingKey, Refusal::InvalidKey, Refusal::KeySuspended, Refusal::KeyExpired];
+        let noes = [
+            Refusal::MissingKey,
+            Refusal::InvalidKey,
+            Refusal::KeySuspended,
+            Refusal::KeyExpired,
+        ];
         let mut words: Vec<_> = noes.iter().map(|no| no.message().into_owned()).collect();
-        assert!(noes.iter().all(|no| no.code() == "invalid_api_key" && no.status() == 401));
+        assert!(
+            noes.iter()
+                .all(|no| no.code() == "invalid_api_key" && no.status() == 401)
+        );
         words.sort();
         words.dedup();
         assert_eq!(words.len(), noes.len());

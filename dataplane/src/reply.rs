@@ -44,10 +44,17 @@ pub fn whole(exchange: &Exchange, headers: HeaderMap, dropped: &[String], body: 
 pub fn stream_head(exchange: &Exchange, headers: HeaderMap, dropped: &[String]) -> Response<()> {
     let mut response = Response::new(());
     *response.headers_mut() = headers;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and ingresses built on it would hold events back otherwise.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", HeaderValue::from_static("no"));
     say_what_happened(response.headers_mut(), exchange, dropped);
     response
 }
@@ -89,8 +96,10 @@ pub fn error_event(refusal: &Refusal) -> Bytes {
 
 /// The list of models: names and who serves them.
 pub fn models(models: &[(&str, String)], created_unix_seconds: u64) -> Response {
-    let listed: Vec<_> =
-        models.iter().map(|(id, provider)| Model::new(id, created_unix_seconds, provider)).collect();
+    let listed: Vec<_> = models
+        .iter()
+        .map(|(id, provider)| Model::new(id, created_unix_seconds, provider))
+        .collect();
     json(list_body(&listed))
 }
 

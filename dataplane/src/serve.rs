@@ -40,7 +40,10 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     let gateway = Arc::new(Gateway::new(bounds(&args), folder_addresses()));
     let deliveries = source.deliveries();
     let first = Arc::clone(&deliveries.borrow());
-    apply(&gateway, &first).map_err(|message| StartError { message, findings: first.findings.clone() })?;
+    apply(&gateway, &first).map_err(|message| StartError {
+        message,
+        findings: first.findings.clone(),
+    })?;
     print!("{}", source::describe(&first, listen));
 
     let tasks = TaskTracker::new();
@@ -51,8 +54,16 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
         token: args.admin_token.clone(),
         deliveries: deliveries.clone(),
     });
-    let data = Listener { socket: data, router: http_api::router(Arc::clone(&gateway)), tells_peer: false };
-    let admin = Listener { socket: admin, router: admin_routes, tells_peer: true };
+    let data = Listener {
+        socket: data,
+        router: http_api::router(Arc::clone(&gateway)),
+        tells_peer: false,
+    };
+    let admin = Listener {
+        socket: admin,
+        router: admin_routes,
+        tells_peer: true,
+    };
     tasks.spawn(data.run(Arc::clone(&gateway), connections.clone(), closed.clone()));
     // Operations can look until the very end.
     let admin_connections = TaskTracker::new();
@@ -109,14 +120,25 @@ fn bounds(args: &ServeArgs) -> Bounds {
 
 /// From a folder, the provider next door (Ollama, vLLM) is on loopback.
 fn folder_addresses() -> AddressPolicy {
-    AddressPolicy { allow_loopback: true, allow_private: true }
+    AddressPolicy {
+        allow_loopback: true,
+        allow_private: true,
+    }
 }
 
 fn apply(gateway: &Gateway, delivery: &Delivery) -> Result<(), String> {
     let snapshot = Snapshot::clone(&delivery.snapshot);
     let version = delivery.version.clone();
-    let applied = gateway.live.replace(snapshot, version, &delivery.sealing_key, gateway.addresses, &gateway.metrics);
-    applied.map(|_| ()).map_err(|error| format!("the snapshot cannot be served: {error}"))
+    let applied = gateway.live.replace(
+        snapshot,
+        version,
+        &delivery.sealing_key,
+        gateway.addresses,
+        &gateway.metrics,
+    );
+    applied
+        .map(|_| ())
+        .map_err(|error| format!("the snapshot cannot be served: {error}"))
 }
 
 /// Applies each change and tells the person at the terminal what it brought.
@@ -130,12 +152,19 @@ async fn reload(gateway: Arc<Gateway>, mut deliveries: watch::Receiver<Arc<Deliv
         }
         if delivery.is_kept_from_before {
             gateway.metrics.reloaded("unreadable");
-            tracing::warn!(version = delivery.version, "the manifests cannot be loaded; the last good ones stay in force");
+            tracing::warn!(
+                version = delivery.version,
+                "the manifests cannot be loaded; the last good ones stay in force"
+            );
             continue;
         }
         match apply(&gateway, &delivery) {
             Ok(()) => tracing::info!(version = delivery.version, "reloaded"),
-            Err(error) => tracing::error!(version = delivery.version, error, "the last good snapshot stays in force"),
+            Err(error) => tracing::error!(
+                version = delivery.version,
+                error,
+                "the last good snapshot stays in force"
+            ),
         }
     }
 }
@@ -156,18 +185,27 @@ async fn drain(
     tasks: &TaskTracker,
     connections: &TaskTracker,
 ) {
-    tracing::info!(in_flight = gateway.metrics.in_flight.get(), "stopping: not ready any more, requests may finish");
+    tracing::info!(
+        in_flight = gateway.metrics.in_flight.get(),
+        "stopping: not ready any more, requests may finish"
+    );
     gateway.draining.cancel();
     tokio::time::sleep(args.shutdown_delay).await;
     closed.cancel();
     tasks.close();
     tasks.wait().await;
     connections.close();
-    if tokio::time::timeout(args.drain_timeout, connections.wait()).await.is_ok() {
+    if tokio::time::timeout(args.drain_timeout, connections.wait())
+        .await
+        .is_ok()
+    {
         tracing::info!("stopped");
         return;
     }
-    tracing::warn!(in_flight = gateway.metrics.in_flight.get(), "the drain timeout is over: ending what still runs");
+    tracing::warn!(
+        in_flight = gateway.metrics.in_flight.get(),
+        "the drain timeout is over: ending what still runs"
+    );
     gateway.stopping.cancel();
     let _ = tokio::time::timeout(LAST_WORDS, connections.wait()).await;
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write as _};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -33,12 +33,18 @@ pub fn start(level: &str, format: LogFormat) -> Result<LogGuard, String> {
     };
     let registry = tracing_subscriber::registry().with(filter);
     if is_text {
-        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_target(false);
         registry.with(layer).init();
         return Ok(LogGuard { lines: None });
     }
     let lines = Arc::new(Lines::default());
-    registry.with(JsonLayer { lines: Arc::clone(&lines) }).init();
+    registry
+        .with(JsonLayer {
+            lines: Arc::clone(&lines),
+        })
+        .init();
     let writer = Arc::clone(&lines);
     std::thread::Builder::new()
         .name("log".to_owned())
@@ -122,6 +128,8 @@ struct JsonLayer {
 
 thread_local! {
     static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// The second of the last line, and its text up to the point.
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((0, String::new())) };
 }
 
 impl<S: Subscriber> Layer<S> for JsonLayer {
@@ -141,10 +149,31 @@ impl<S: Subscriber> Layer<S> for JsonLayer {
     }
 }
 
-/// RFC 3339 in UTC with microseconds.
+/// RFC 3339 in UTC with microseconds. The calendar is computed once a second and thread, not once a line.
 fn write_timestamp(line: &mut String, now: SystemTime) {
-    let timestamp = jiff::Timestamp::try_from(now).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let _ = write!(line, "{timestamp:.6}");
+    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let second = i64::try_from(since_epoch.as_secs()).unwrap_or(0);
+    SECOND.with_borrow_mut(|(known, text)| {
+        if *known != second || text.is_empty() {
+            let timestamp = jiff::Timestamp::from_second(second).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+            *known = second;
+            text.clear();
+            let _ = write!(text, "{timestamp}");
+            text.truncate(text.trim_end_matches('Z').len());
+        }
+        line.push_str(text);
+    });
+    line.push('.');
+    push_padded(line, since_epoch.subsec_micros(), 6);
+    line.push('Z');
+}
+
+/// `number` with zeros in front up to `digits`.
+fn push_padded(line: &mut String, number: u32, digits: usize) {
+    let mut buffer = itoa::Buffer::new();
+    let text = buffer.format(number);
+    line.extend(std::iter::repeat_n('0', digits.saturating_sub(text.len())));
+    line.push_str(text);
 }
 
 struct JsonVisitor<'a> {
@@ -182,9 +211,27 @@ impl Visit for JsonVisitor<'_> {
         self.line.push_str(if value { "true" } else { "false" });
     }
 
+    /// Times are microseconds as a fraction of a millisecond: three decimals, without the general way to print a float.
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.key(field);
-        let _ = if value.is_finite() { write!(self.line, "{value}") } else { write!(self.line, "null") };
+        let thousandths = (value * 1000.0).round();
+        if field.name().ends_with("_ms") && (0.0..1e12).contains(&thousandths) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "the range was checked"
+            )]
+            let thousandths = thousandths as u64;
+            self.line.push_str(itoa::Buffer::new().format(thousandths / 1000));
+            self.line.push('.');
+            push_padded(self.line, u32::try_from(thousandths % 1000).unwrap_or(0), 3);
+            return;
+        }
+        let _ = if value.is_finite() {
+            write!(self.line, "{value}")
+        } else {
+            write!(self.line, "null")
+        };
     }
 
     /// Money is exact decimal digits by its own `Display`, so it is written as the number it is.
@@ -229,7 +276,9 @@ mod tests {
     #[test]
     fn a_line_is_one_json_object_whatever_stands_in_it() {
         let lines = Arc::new(Lines::default());
-        let subscriber = tracing_subscriber::registry().with(JsonLayer { lines: Arc::clone(&lines) });
+        let subscriber = tracing_subscriber::registry().with(JsonLayer {
+            lines: Arc::clone(&lines),
+        });
         tracing::subscriber::with_default(subscriber, || {
             let cost = crate::account::price::NanoUsd(250_000);
             tracing::info!(
@@ -244,7 +293,10 @@ mod tests {
         let bytes = std::mem::take(&mut lines.pending.lock().unwrap().bytes);
         let mut line: serde_json::Value = serde_json::from_slice(&bytes).expect("one JSON object");
         let timestamp = line["timestamp"].take();
-        assert!(timestamp.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(), "{timestamp}");
+        assert!(
+            timestamp.as_str().unwrap().parse::<jiff::Timestamp>().is_ok(),
+            "{timestamp}"
+        );
         assert_eq!(
             line,
             serde_json::json!({
@@ -253,6 +305,18 @@ mod tests {
             })
         );
         assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    }
+
+    #[test]
+    fn a_timestamp_is_rfc_3339_in_every_second() {
+        let at = |micros: u64| {
+            let mut line = String::new();
+            write_timestamp(&mut line, UNIX_EPOCH + Duration::from_micros(micros));
+            line
+        };
+        assert_eq!(at(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(at(1_795_261_177_000_042), "2026-11-21T11:39:37.000042Z");
+        assert_eq!(at(1_795_261_178_999_999), "2026-11-21T11:39:38.999999Z");
     }
 
     #[test]

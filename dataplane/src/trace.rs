@@ -12,7 +12,10 @@ impl TraceId {
     /// The caller's, if it sends a valid `traceparent`, else a fresh one. Chance need not be secret here.
     pub fn of(headers: &HeaderMap) -> Self {
         static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-        headers.get(&TRACEPARENT).and_then(|value| Self::from_traceparent(value.as_bytes())).unwrap_or_else(Self::random)
+        headers
+            .get(&TRACEPARENT)
+            .and_then(|value| Self::from_traceparent(value.as_bytes()))
+            .unwrap_or_else(Self::random)
     }
 
     fn random() -> Self {

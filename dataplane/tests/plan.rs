@@ -37,7 +37,12 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
         headers: BTreeMap::new(),
         secret_headers: BTreeSet::new(),
         forward_headers: BTreeSet::new(),
-        timeouts: ProviderTimeouts { connect_ms: 1, first_token_ms: 2, idle_ms: 3, total_ms: 4 },
+        timeouts: ProviderTimeouts {
+            connect_ms: 1,
+            first_token_ms: 2,
+            idle_ms: 3,
+            total_ms: 4,
+        },
         unsupported_parameters: UnsupportedParameters::Drop,
         unknown_price: UnknownPrice::Allow,
         ca_pem: None,
@@ -49,7 +54,10 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
 fn route(target: Target) -> Route {
     Route {
         strategy: Strategy::Single(target),
-        retry: Retry { attempts: 7, ..Retry::default() },
+        retry: Retry {
+            attempts: 7,
+            ..Retry::default()
+        },
         total_timeout_ms: Some(9),
         first_token_timeout_ms: None,
         idle_timeout_ms: None,
@@ -66,7 +74,10 @@ fn to(provider: &str, model: Option<&str>) -> Target {
 
 fn caller(key: &SealingKey) -> Caller {
     Caller {
-        keys: vec![KeyEntry { digest: key.digester().of_token(TOKEN.as_bytes()), not_after: None }],
+        keys: vec![KeyEntry {
+            digest: key.digester().of_token(TOKEN.as_bytes()),
+            not_after: None,
+        }],
         fingerprint: "00000000".to_owned(),
         user: None,
         team: None,
@@ -93,20 +104,33 @@ fn world(key: &SealingKey) -> Snapshot {
         (name("smart"), route(to("beta", Some("shared")))),
         (name("fast"), route(to("anything", None))),
         (name("faster"), route(to("alpha", Some("shared")))),
-        (name("broken"), route(Target::Unavailable { reason: "LLMProvider `gone` is missing".to_owned() })),
+        (
+            name("broken"),
+            route(Target::Unavailable {
+                reason: "LLMProvider `gone` is missing".to_owned(),
+            }),
+        ),
     ];
     let mut table = ModelTable {
-        routes_exact: [("smart", "smart"), ("broken", "broken")].map(|(m, r)| (m.to_owned(), name(r))).into(),
-        routes_by_prefix: [("fast-", "fast"), ("fast-er-", "faster")].map(|(m, r)| (m.to_owned(), name(r))).into(),
+        routes_exact: [("smart", "smart"), ("broken", "broken")]
+            .map(|(m, r)| (m.to_owned(), name(r)))
+            .into(),
+        routes_by_prefix: [("fast-", "fast"), ("fast-er-", "faster")]
+            .map(|(m, r)| (m.to_owned(), name(r)))
+            .into(),
         declared: [
             ("shared".to_owned(), vec![name("alpha"), name("beta")]),
             ("only-alpha".to_owned(), vec![name("alpha")]),
         ]
         .into(),
-        providers: ["alpha", "beta", "anything"].map(|provider| (provider.to_owned(), name(provider))).into(),
+        providers: ["alpha", "beta", "anything"]
+            .map(|provider| (provider.to_owned(), name(provider)))
+            .into(),
         ..ModelTable::default()
     };
-    table.unavailable.insert("lost".to_owned(), "LLMProvider `gone` is left out".to_owned());
+    table
+        .unavailable
+        .insert("lost".to_owned(), "LLMProvider `gone` is left out".to_owned());
     table.shared.push(ModelTable {
         declared: [("common".to_owned(), vec![name("beta")])].into(),
         ..ModelTable::default()
@@ -120,7 +144,10 @@ fn world(key: &SealingKey) -> Snapshot {
     }
 }
 
-const ADDRESSES: AddressPolicy = AddressPolicy { allow_loopback: true, allow_private: true };
+const ADDRESSES: AddressPolicy = AddressPolicy {
+    allow_loopback: true,
+    allow_private: true,
+};
 
 fn prepare(snapshot: Snapshot, key: &SealingKey) -> Result<Runtime, PrepareError> {
     Runtime::prepare(snapshot, "v".to_owned(), key, ADDRESSES, &Metrics::new(), None, 0)
@@ -132,7 +159,12 @@ fn ask(change: impl FnOnce(&mut Caller), model: &str, wanted_provider: Option<&s
     let mut snapshot = world(&key);
     change(snapshot.callers.get_mut(&name("key")).expect("it was made"));
     let runtime = prepare(snapshot, &key).expect("the world is whole");
-    let headers = [("authorization".parse().unwrap(), format!("Bearer {TOKEN}").parse().unwrap())].into_iter().collect();
+    let headers = [(
+        "authorization".parse().unwrap(),
+        format!("Bearer {TOKEN}").parse().unwrap(),
+    )]
+    .into_iter()
+    .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");
     match plan(&runtime, &caller, model, wanted_provider) {
         Ok(plan) => format!("{} {}", plan.backend.provider.name.name, plan.backend.upstream_model()),
@@ -155,7 +187,14 @@ fn a_route_comes_before_a_declared_name_and_that_before_an_address() {
 
 #[test]
 fn a_name_that_nobody_knows_is_not_found() {
-    for model in ["nothing", "fast", "alpha/unknown", "nobody/shared", "anything/", "/shared"] {
+    for model in [
+        "nothing",
+        "fast",
+        "alpha/unknown",
+        "nobody/shared",
+        "anything/",
+        "/shared",
+    ] {
         assert_eq!(ask(nothing, model, None), "model_not_found", "{model}");
     }
 }
@@ -179,7 +218,8 @@ fn the_wanted_provider_narrows_a_choice_and_never_widens_one() {
 
 #[test]
 fn a_keys_default_provider_chooses_among_those_that_declare_a_name() {
-    let prefers = |provider: &'static str| move |caller: &mut Caller| caller.default_provider = Some(provider.to_owned());
+    let prefers =
+        |provider: &'static str| move |caller: &mut Caller| caller.default_provider = Some(provider.to_owned());
     assert_eq!(ask(prefers("beta"), "shared", None), "beta upstream-shared");
     assert_eq!(ask(prefers("beta"), "shared", Some("alpha")), "alpha upstream-shared");
     assert_eq!(ask(prefers("beta"), "only-alpha", None), "alpha upstream-only-alpha");
@@ -216,9 +256,14 @@ fn a_model_without_a_price_is_refused_where_prices_are_demanded() {
     let mut snapshot = world(&key);
     snapshot.providers.get_mut(&name("alpha")).unwrap().unknown_price = UnknownPrice::Deny;
     let runtime = prepare(snapshot, &key).expect("the world is whole");
-    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())].into_iter().collect();
+    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())]
+        .into_iter()
+        .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");
-    assert!(matches!(plan(&runtime, &caller, "only-alpha", None), Err(Refusal::UnknownPrice(_))));
+    assert!(matches!(
+        plan(&runtime, &caller, "only-alpha", None),
+        Err(Refusal::UnknownPrice(_))
+    ));
     assert!(plan(&runtime, &caller, "beta/shared", None).is_ok());
 }
 
@@ -226,11 +271,19 @@ fn a_model_without_a_price_is_refused_where_prices_are_demanded() {
 fn a_route_has_its_own_retries_and_times() {
     let key = SealingKey::new([1; 32]);
     let runtime = prepare(world(&key), &key).expect("the world is whole");
-    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())].into_iter().collect();
+    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())]
+        .into_iter()
+        .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");
     let by_route = plan(&runtime, &caller, "smart", None).expect("it is there");
     assert_eq!((by_route.retry.attempts, by_route.timeouts.total.as_millis()), (7, 9));
-    assert_eq!((by_route.timeouts.idle.as_millis(), by_route.timeouts.first_token.as_millis()), (3, 2));
+    assert_eq!(
+        (
+            by_route.timeouts.idle.as_millis(),
+            by_route.timeouts.first_token.as_millis()
+        ),
+        (3, 2)
+    );
     let implicit = plan(&runtime, &caller, "shared", None).expect("it is there");
     assert_eq!((implicit.retry.attempts, implicit.timeouts.total.as_millis()), (3, 4));
 }
@@ -241,10 +294,15 @@ fn a_key_sees_the_models_that_it_may_use() {
     let mut snapshot = world(&key);
     snapshot.callers.get_mut(&name("key")).unwrap().providers = Some(vec!["beta".to_owned()]);
     let runtime = prepare(snapshot, &key).expect("the world is whole");
-    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())].into_iter().collect();
+    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())]
+        .into_iter()
+        .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");
     let visible = visible_models(&runtime, &caller);
-    let visible: Vec<_> = visible.iter().map(|(model, provider)| (*model, provider.as_str())).collect();
+    let visible: Vec<_> = visible
+        .iter()
+        .map(|(model, provider)| (*model, provider.as_str()))
+        .collect();
     assert_eq!(visible, [("common", "beta"), ("shared", "beta"), ("smart", "beta")]);
 }
 

@@ -38,17 +38,33 @@ async fn gateway() -> Arc<Gateway> {
         key("expired", EXPIRED, ", expiresAt: \"2020-01-01T00:00:00Z\""),
     ];
     std::fs::write(folder.path().join("gateway.yaml"), manifests.concat()).expect("the folder takes a file");
-    let folder_source = Folder::new(folder.path().to_owned(), None, Arc::new(|_| None), Arc::new(|_| ())).expect("random");
-    let source = Source::manifests(folder_source).await.unwrap_or_else(|error| panic!("{error}: {:?}", error.findings));
+    let folder_source =
+        Folder::new(folder.path().to_owned(), None, Arc::new(|_| None), Arc::new(|_| ())).expect("random");
+    let source = Source::manifests(folder_source)
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", error.findings));
     let delivery = Arc::clone(&source.deliveries().borrow());
     assert!(delivery.findings.is_empty(), "{:?}", delivery.findings);
     let second = Duration::from_secs(1);
-    let bounds = Bounds { connections_max: 1, head_timeout: second, body_idle_timeout: second, keep_alive: second };
-    let addresses = AddressPolicy { allow_loopback: true, allow_private: true };
+    let bounds = Bounds {
+        connections_max: 1,
+        head_timeout: second,
+        body_idle_timeout: second,
+        keep_alive: second,
+    };
+    let addresses = AddressPolicy {
+        allow_loopback: true,
+        allow_private: true,
+    };
     let gateway = Gateway::new(bounds, addresses);
     let snapshot = headgate_snapshot::Snapshot::clone(&delivery.snapshot);
-    let applied =
-        gateway.live.replace(snapshot, delivery.version.clone(), &delivery.sealing_key, addresses, &gateway.metrics);
+    let applied = gateway.live.replace(
+        snapshot,
+        delivery.version.clone(),
+        &delivery.sealing_key,
+        addresses,
+        &gateway.metrics,
+    );
     applied.expect("the snapshot can be served");
     Arc::new(gateway)
 }
@@ -66,11 +82,19 @@ fn hello() -> Value {
 }
 
 async fn send(gateway: &Arc<Gateway>, request: Request<Body>) -> Response<Body> {
-    headgate::http_api::router(Arc::clone(gateway)).oneshot(request).await.expect("routers do not fail")
+    headgate::http_api::router(Arc::clone(gateway))
+        .oneshot(request)
+        .await
+        .expect("routers do not fail")
 }
 
 async fn text(response: Response<Body>) -> String {
-    let bytes = response.into_body().collect().await.expect("the body ends well").to_bytes();
+    let bytes = response
+        .into_body()
+        .collect()
+        .await
+        .expect("the body ends well")
+        .to_bytes();
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
@@ -82,7 +106,12 @@ async fn refused(gateway: &Arc<Gateway>, request: Request<Body>, status: u16, co
     let body: Value = serde_json::from_str(&text(response).await).expect("JSON");
     assert_eq!(body["error"]["code"], code, "{body}");
     let error = body["error"].as_object().expect("an object");
-    assert!(["message", "type", "param", "code"].iter().all(|key| error.contains_key(*key)), "{body}");
+    assert!(
+        ["message", "type", "param", "code"]
+            .iter()
+            .all(|key| error.contains_key(*key)),
+        "{body}"
+    );
 }
 
 fn metric(gateway: &Gateway, line: &str) -> bool {
@@ -107,9 +136,15 @@ async fn a_whole_answer_says_what_happened_and_what_it_cost() {
     let usage = |name: &str| body["usage"][name].as_u64().expect("a count");
     let nano_usd = usage("prompt_tokens") * 1_000 + usage("completion_tokens") * 2_000;
     assert_eq!(cost, headgate::account::price::NanoUsd(nano_usd).to_string());
-    assert!(metric(&gateway, r#"llm_requests_total{model="hello",provider="echo",status="200"} 1"#));
+    assert!(metric(
+        &gateway,
+        r#"llm_requests_total{model="hello",provider="echo",status="200"} 1"#
+    ));
     let tokens = usage("prompt_tokens");
-    assert!(metric(&gateway, &format!(r#"llm_tokens_total{{model="hello",provider="echo",type="input"}} {tokens}"#)));
+    assert!(metric(
+        &gateway,
+        &format!(r#"llm_tokens_total{{model="hello",provider="echo",type="input"}} {tokens}"#)
+    ));
 }
 
 #[tokio::test]
@@ -124,7 +159,10 @@ async fn a_stream_ends_in_done_and_is_counted_when_it_has_ended() {
     assert!(events.ends_with("data: [DONE]\n\n"), "{events}");
     assert!(!events.contains("prompt_tokens"), "usage was not asked for:\n{events}");
     assert_eq!(gateway.metrics.in_flight.get(), 0);
-    assert!(metric(&gateway, r#"llm_requests_total{model="hello",provider="echo",status="200"} 1"#));
+    assert!(metric(
+        &gateway,
+        r#"llm_requests_total{model="hello",provider="echo",status="200"} 1"#
+    ));
 }
 
 #[tokio::test]
@@ -134,7 +172,10 @@ async fn a_client_that_hangs_up_is_counted_as_such() {
     body["stream"] = json!(true);
     drop(send(&gateway, post(&body)).await);
     assert_eq!(gateway.metrics.in_flight.get(), 0);
-    assert!(metric(&gateway, r#"llm_requests_total{model="hello",provider="echo",status="499"} 1"#));
+    assert!(metric(
+        &gateway,
+        r#"llm_requests_total{model="hello",provider="echo",status="499"} 1"#
+    ));
     assert!(metric(&gateway, r#"headgate_refusals_total{code="client_closed"} 1"#));
 }
 
@@ -142,16 +183,35 @@ async fn a_client_that_hangs_up_is_counted_as_such() {
 async fn every_wrong_key_is_refused_before_the_body_is_read() {
     let gateway = gateway().await;
     let with = |name: &'static str, value: &str| {
-        Request::post("/v1/chat/completions").header(name, value).body(Body::from("not even JSON")).expect("a request")
+        Request::post("/v1/chat/completions")
+            .header(name, value)
+            .body(Body::from("not even JSON"))
+            .expect("a request")
     };
-    let nothing = Request::post("/v1/chat/completions").body(Body::from("not even JSON")).expect("a request");
+    let nothing = Request::post("/v1/chat/completions")
+        .body(Body::from("not even JSON"))
+        .expect("a request");
     refused(&gateway, nothing, 401, "invalid_api_key").await;
     for token in ["vk-unknown", "", SUSPENDED, EXPIRED, "' OR 1=1 --", &"x".repeat(6_000)] {
-        refused(&gateway, with("authorization", &format!("Bearer {token}")), 401, "invalid_api_key").await;
+        refused(
+            &gateway,
+            with("authorization", &format!("Bearer {token}")),
+            401,
+            "invalid_api_key",
+        )
+        .await;
     }
     refused(&gateway, with("authorization", TOKEN), 401, "invalid_api_key").await;
-    let twice = Request::post("/v1/chat/completions").header("x-api-key", TOKEN).header("x-api-key", TOKEN);
-    refused(&gateway, twice.body(Body::empty()).expect("a request"), 401, "invalid_api_key").await;
+    let twice = Request::post("/v1/chat/completions")
+        .header("x-api-key", TOKEN)
+        .header("x-api-key", TOKEN);
+    refused(
+        &gateway,
+        twice.body(Body::empty()).expect("a request"),
+        401,
+        "invalid_api_key",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -164,14 +224,36 @@ async fn bad_requests_are_refused_in_openais_shape() {
     };
     refused(&gateway, raw("{"), 400, "invalid_json").await;
     refused(&gateway, raw(r#"{"messages":[]}"#), 400, "missing_field").await;
-    refused(&gateway, raw(r#"{"model":"hello","Model":"other","messages":[]}"#), 400, "duplicate_field").await;
-    refused(&gateway, raw(&format!("{{\"model\":\"hello\",\"messages\":{}", "[".repeat(10_000))), 400, "json_too_deep").await;
-    refused(&gateway, post(&json!({"model": "unknown", "messages": []})), 404, "model_not_found").await;
+    refused(
+        &gateway,
+        raw(r#"{"model":"hello","Model":"other","messages":[]}"#),
+        400,
+        "duplicate_field",
+    )
+    .await;
+    refused(
+        &gateway,
+        raw(&format!("{{\"model\":\"hello\",\"messages\":{}", "[".repeat(10_000))),
+        400,
+        "json_too_deep",
+    )
+    .await;
+    refused(
+        &gateway,
+        post(&json!({"model": "unknown", "messages": []})),
+        404,
+        "model_not_found",
+    )
+    .await;
     let mut plain = post(&hello());
-    plain.headers_mut().insert("content-type", "text/plain".parse().expect("a value"));
+    plain
+        .headers_mut()
+        .insert("content-type", "text/plain".parse().expect("a value"));
     refused(&gateway, plain, 415, "unsupported_media_type").await;
     let mut configured = post(&hello());
-    configured.headers_mut().insert("x-portkey-config", "{}".parse().expect("a value"));
+    configured
+        .headers_mut()
+        .insert("x-portkey-config", "{}".parse().expect("a value"));
     refused(&gateway, configured, 403, "request_config_forbidden").await;
 }
 
@@ -179,7 +261,14 @@ async fn bad_requests_are_refused_in_openais_shape() {
 async fn the_data_listener_serves_its_own_urls_and_nothing_else() {
     let gateway = gateway().await;
     let get = |path: &str| Request::get(path).body(Body::empty()).expect("a request");
-    for path in ["/", "/metrics", "/snapshot", "/v1", "/v1/chat/completions/", "/v1/../snapshot"] {
+    for path in [
+        "/",
+        "/metrics",
+        "/snapshot",
+        "/v1",
+        "/v1/chat/completions/",
+        "/v1/../snapshot",
+    ] {
         refused(&gateway, get(path), 404, "unknown_url").await;
     }
     refused(&gateway, get("/v1/chat/completions"), 405, "method_not_allowed").await;
@@ -187,7 +276,10 @@ async fn the_data_listener_serves_its_own_urls_and_nothing_else() {
         assert_eq!(send(&gateway, get(path)).await.status(), StatusCode::OK, "{path}");
     }
     gateway.draining.cancel();
-    assert_eq!(send(&gateway, get("/readyz")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        send(&gateway, get("/readyz")).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert_eq!(send(&gateway, get("/livez")).await.status(), StatusCode::OK);
 }
 
@@ -195,13 +287,22 @@ async fn the_data_listener_serves_its_own_urls_and_nothing_else() {
 async fn models_are_listed_and_shown_to_whoever_holds_a_key() {
     let gateway = gateway().await;
     let get = |path: &str, token: &str| {
-        Request::get(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).expect("a request")
+        Request::get(path)
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::empty())
+            .expect("a request")
     };
     refused(&gateway, get("/v1/models", "vk-unknown"), 401, "invalid_api_key").await;
     let list: Value = serde_json::from_str(&text(send(&gateway, get("/v1/models", TOKEN)).await).await).expect("JSON");
-    assert_eq!((list["data"][0]["id"].as_str(), list["data"].as_array().map(Vec::len)), (Some("hello"), Some(1)));
+    assert_eq!(
+        (list["data"][0]["id"].as_str(), list["data"].as_array().map(Vec::len)),
+        (Some("hello"), Some(1))
+    );
     let one: Value =
         serde_json::from_str(&text(send(&gateway, get("/v1/models/echo/hello", TOKEN)).await).await).expect("JSON");
-    assert_eq!((one["id"].as_str(), one["owned_by"].as_str()), (Some("echo/hello"), Some("echo")));
+    assert_eq!(
+        (one["id"].as_str(), one["owned_by"].as_str()),
+        (Some("echo/hello"), Some("echo"))
+    );
     refused(&gateway, get("/v1/models/none", TOKEN), 404, "model_not_found").await;
 }

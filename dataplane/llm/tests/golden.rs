@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use headgate_llm::chat::{BadRequest, ChatRequest};
-use headgate_llm::dialect::openai_chat::error;
+use headgate_llm::dialect::openai_chat::{answer, error};
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::echo::{self, EchoAnswer};
 use headgate_llm::provider::{self, EncodeOptions, Encoded, Kind, Progress, Provider};
@@ -170,7 +170,7 @@ fn decode_whole(provider: &dyn Provider, body: Bytes, case: &Case) -> (Option<Ve
     };
     match decoded {
         Ok(answer) => {
-            let facts = json!({ "usage": usage(answer.usage), "finishReason": answer.finish_reason });
+            let facts = json!({ "usage": usage(answer.usage), "finishReason": answer::finish_reason(&answer.body) });
             (Some(answer.body.to_vec()), facts)
         }
         Err(failure) => (failure.body.as_ref().map(|body| body.to_vec()), failure_facts(&failure)),

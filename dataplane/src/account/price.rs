@@ -58,9 +58,9 @@ pub fn cost(usage: &Usage, price: &Price) -> NanoUsd {
         (audio_input_tokens, price.audio_input.unwrap_or(price.input)),
         (audio_output_tokens, price.audio_output.unwrap_or(price.output)),
     ];
-    let total = classes
-        .into_iter()
-        .fold(0_u128, |sum, (tokens, price)| sum.saturating_add(u128::from(tokens) * u128::from(price)));
+    let total = classes.into_iter().fold(0_u128, |sum, (tokens, price)| {
+        sum.saturating_add(u128::from(tokens) * u128::from(price))
+    });
     NanoUsd(u64::try_from(total.div_ceil(TOKENS_PER_PRICE)).unwrap_or(u64::MAX))
 }
 
@@ -86,30 +86,87 @@ mod tests {
 
     #[test]
     fn each_class_costs_its_own_price_or_that_of_its_parent() {
-        check(Usage { input_tokens: 1_000_000, ..Usage::default() }, "2.5");
-        check(Usage { cached_input_tokens: 1_000_000, ..Usage::default() }, "1.25");
-        check(Usage { cache_write_tokens: 1_000_000, ..Usage::default() }, "2.5");
-        check(Usage { reasoning_tokens: 1_000, ..Usage::default() }, "0.01");
-        check(Usage { input_tokens: 12, output_tokens: 34, ..Usage::default() }, "0.00037");
+        check(
+            Usage {
+                input_tokens: 1_000_000,
+                ..Usage::default()
+            },
+            "2.5",
+        );
+        check(
+            Usage {
+                cached_input_tokens: 1_000_000,
+                ..Usage::default()
+            },
+            "1.25",
+        );
+        check(
+            Usage {
+                cache_write_tokens: 1_000_000,
+                ..Usage::default()
+            },
+            "2.5",
+        );
+        check(
+            Usage {
+                reasoning_tokens: 1_000,
+                ..Usage::default()
+            },
+            "0.01",
+        );
+        check(
+            Usage {
+                input_tokens: 12,
+                output_tokens: 34,
+                ..Usage::default()
+            },
+            "0.00037",
+        );
     }
 
     #[test]
     fn a_part_of_a_nano_dollar_is_rounded_up() {
-        let price = Price { input: 1, ..Price::default() };
-        assert_eq!(cost(&Usage { input_tokens: 1, ..Usage::default() }, &price), NanoUsd(1));
+        let price = Price {
+            input: 1,
+            ..Price::default()
+        };
+        assert_eq!(
+            cost(
+                &Usage {
+                    input_tokens: 1,
+                    ..Usage::default()
+                },
+                &price
+            ),
+            NanoUsd(1)
+        );
         assert_eq!(cost(&Usage::default(), &price), NanoUsd(0));
     }
 
     #[test]
     fn no_usage_and_no_price_overflows() {
-        let price = Price { input: u64::MAX, output: u64::MAX, ..Price::default() };
-        let usage = Usage { input_tokens: u64::MAX, output_tokens: u64::MAX, ..Usage::default() };
+        let price = Price {
+            input: u64::MAX,
+            output: u64::MAX,
+            ..Price::default()
+        };
+        let usage = Usage {
+            input_tokens: u64::MAX,
+            output_tokens: u64::MAX,
+            ..Usage::default()
+        };
         assert_eq!(cost(&usage, &price), NanoUsd(u64::MAX));
     }
 
     #[test]
     fn dollars_are_written_exactly() {
-        for (nano, text) in [(0, "0"), (1, "0.000000001"), (2_500_000_000, "2.5"), (1_000_000_000, "1"), (10_000, "0.00001")] {
+        for (nano, text) in [
+            (0, "0"),
+            (1, "0.000000001"),
+            (2_500_000_000, "2.5"),
+            (1_000_000_000, "1"),
+            (10_000, "0.00001"),
+        ] {
             assert_eq!(NanoUsd(nano).to_string(), text);
         }
     }

@@ -64,7 +64,11 @@ fn token(headers: &HeaderMap) -> Result<&[u8], Refusal> {
             return Err(Refusal::InvalidKey); // two proxies would disagree about which one counts
         }
         let bytes = value.as_bytes();
-        let token = if name == header::AUTHORIZATION { bearer(bytes).ok_or(Refusal::InvalidKey)? } else { bytes };
+        let token = if name == header::AUTHORIZATION {
+            bearer(bytes).ok_or(Refusal::InvalidKey)?
+        } else {
+            bytes
+        };
         if token.is_empty() || token.len() > TOKEN_BYTES_MAX || !token.iter().all(u8::is_ascii_graphic) {
             return Err(Refusal::InvalidKey);
         }
@@ -80,8 +84,12 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 }
 
 fn is_past(not_after_unix_seconds: Option<i64>, now: SystemTime) -> bool {
-    let Some(not_after) = not_after_unix_seconds else { return false };
-    let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+    let Some(not_after) = not_after_unix_seconds else {
+        return false;
+    };
+    let now = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
     now >= not_after
 }
 
@@ -112,13 +120,19 @@ mod tests {
         check(&[("authorization", "bEaReR   vk-1 ")], Ok("vk-1"));
         check(&[("x-api-key", "vk-1")], Ok("vk-1"));
         check(&[("x-goog-api-key", "dummy"), ("api-key", "vk-1")], Ok("vk-1"));
-        check(&[("authorization", "Bearer dummy"), ("x-portkey-api-key", "vk-1")], Ok("vk-1"));
+        check(
+            &[("authorization", "Bearer dummy"), ("x-portkey-api-key", "vk-1")],
+            Ok("vk-1"),
+        );
     }
 
     #[test]
     fn a_credential_that_is_absent_doubled_or_unreadable_is_refused() {
         check(&[], Err("missing"));
-        check(&[("authorization", "Bearer vk-1"), ("authorization", "Bearer vk-2")], Err("invalid"));
+        check(
+            &[("authorization", "Bearer vk-1"), ("authorization", "Bearer vk-2")],
+            Err("invalid"),
+        );
         check(&[("authorization", "Bearer ")], Err("invalid"));
         check(&[("authorization", "Basic dXNlcjpwYXNz")], Err("invalid"));
         check(&[("authorization", "")], Err("invalid"));

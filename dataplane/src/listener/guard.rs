@@ -61,7 +61,7 @@ enum Waiting {
 /// The whole answer to a head that never ends; nothing of an answer has been written at that point.
 const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
     content-type: application/json\r\n\
-    content-length: 155\r\n\
+    content-length: 153\r\n\
     connection: close\r\n\r\n\
     {\"error\":{\"message\":\"The head of the request did not arrive in time. Send it again.\",\
     \"type\":\"invalid_request_error\",\"param\":null,\"code\":\"head_timeout\"}}\n";
@@ -69,7 +69,14 @@ const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
 impl GuardedIo {
     pub(super) fn new(stream: TcpStream, phase: Phase, head_timeout: Duration, keep_alive: Duration) -> Self {
         let waiting = Waiting::ForFirstByte { since: Instant::now() };
-        Self { stream, phase, head_timeout, keep_alive, waiting, timer: LazyTimer::default() }
+        Self {
+            stream,
+            phase,
+            head_timeout,
+            keep_alive,
+            waiting,
+            timer: LazyTimer::default(),
+        }
     }
 
     /// What this read waits for, by what happened since the last one.
@@ -191,7 +198,11 @@ mod tests {
     fn the_canned_answer_declares_its_true_length() {
         let text = std::str::from_utf8(TIMED_OUT).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "the body has {} bytes", body.len());
+        assert!(
+            head.contains(&format!("content-length: {}\r\n", body.len())),
+            "the body has {} bytes",
+            body.len()
+        );
         assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
     }
 
@@ -218,7 +229,11 @@ mod tests {
         let mut io = GuardedIo::new(server, phase.clone(), long, short);
         let mut buffer = [0; 64];
         phase.begin_request();
-        assert!(tokio::time::timeout(Duration::from_millis(200), io.read(&mut buffer)).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(200), io.read(&mut buffer))
+                .await
+                .is_err()
+        );
         phase.end_request();
         assert_eq!(io.read(&mut buffer).await.unwrap(), 0);
     }

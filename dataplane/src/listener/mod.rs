@@ -47,7 +47,10 @@ impl Listener {
         let accept = async {
             loop {
                 // Taken before accepting: beyond the bound clients wait in the kernel's queue instead of being cut off.
-                let permit = Arc::clone(&permits).acquire_owned().await.expect("the semaphore is never closed");
+                let permit = Arc::clone(&permits)
+                    .acquire_owned()
+                    .await
+                    .expect("the semaphore is never closed");
                 let (stream, peer) = accept(&self.socket).await;
                 let connection = Connection {
                     stream,
@@ -93,7 +96,11 @@ impl Connection {
     async fn run(self) {
         // An event is written when it is there: Nagle's algorithm would hold it back.
         let _ = self.stream.set_nodelay(true);
-        let Bounds { head_timeout, keep_alive, .. } = self.gateway.bounds;
+        let Bounds {
+            head_timeout,
+            keep_alive,
+            ..
+        } = self.gateway.bounds;
         let phase = Phase::default();
         let io = GuardedIo::new(self.stream, phase.clone(), head_timeout, keep_alive);
         let (router, peer) = (self.router, self.peer);

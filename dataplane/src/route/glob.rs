@@ -8,8 +8,12 @@ pub fn any_matches(globs: Option<&[String]>, text: &str) -> bool {
 /// Each literal between stars is sought once, from left to right, which is enough since a star takes anything: no
 /// backtracking, so no glob is slow.
 fn matches(glob: &str, text: &str) -> bool {
-    let Some((prefix, rest)) = glob.split_once('*') else { return glob == text };
-    let Some(mut text) = text.strip_prefix(prefix) else { return false };
+    let Some((prefix, rest)) = glob.split_once('*') else {
+        return glob == text;
+    };
+    let Some(mut text) = text.strip_prefix(prefix) else {
+        return false;
+    };
     let mut literals = rest.split('*').peekable();
     while let Some(literal) = literals.next() {
         if literals.peek().is_none() {

@@ -109,13 +109,24 @@ fn plan_by(
     if let Some(route) = policy_for(table, model).and_then(|name| runtime.routes.get(name)) {
         return by_policy(caller, route, model, wanted_provider).map(Some);
     }
-    let Some((name, provider)) = provider_for(table, caller, model, wanted_provider)? else { return Ok(None) };
+    let Some((name, provider)) = provider_for(table, caller, model, wanted_provider)? else {
+        return Ok(None);
+    };
     if caller.record.routes.is_some() {
         return Err(Refusal::ModelNotAllowed(model.to_owned())); // bound to named routes, and this is none
     }
-    let Some(provider) = runtime.providers.get(provider) else { return Ok(None) };
-    let Some(backend) = backend(provider, name, Arc::default()) else { return Ok(None) };
-    Ok(Some(Plan { route: None, timeouts: provider.timeouts, backend, retry: Arc::clone(&IMPLICIT_RETRY) }))
+    let Some(provider) = runtime.providers.get(provider) else {
+        return Ok(None);
+    };
+    let Some(backend) = backend(provider, name, Arc::default()) else {
+        return Ok(None);
+    };
+    Ok(Some(Plan {
+        route: None,
+        timeouts: provider.timeouts,
+        backend,
+        retry: Arc::clone(&IMPLICIT_RETRY),
+    }))
 }
 
 /// The names that the caller may ask for, sorted, each with its provider where one is known: `GET /v1/models`.
@@ -148,7 +159,9 @@ fn policy_for<'t>(table: &'t ModelTable, model: &str) -> Option<&'t ObjectName> 
         return Some(name);
     }
     // Prefixes of one string sort by length, so the last one that fits is the longest.
-    let upto = table.routes_by_prefix.range::<str, _>((Bound::Unbounded, Bound::Included(model)));
+    let upto = table
+        .routes_by_prefix
+        .range::<str, _>((Bound::Unbounded, Bound::Included(model)));
     let longest = upto.rev().find(|(prefix, _)| model.starts_with(prefix.as_str()));
     longest.map(|(_, name)| name).or(table.route_for_any.as_ref())
 }
@@ -164,9 +177,11 @@ fn by_policy(
     }
     let (provider, name, overrides) = match &route.target {
         PreparedTarget::Unavailable(reason) => return Err(Refusal::TargetUnavailable(reason.clone())),
-        PreparedTarget::Backend { provider, model: name, overrides } => {
-            (provider, name.as_deref().unwrap_or(model), overrides)
-        }
+        PreparedTarget::Backend {
+            provider,
+            model: name,
+            overrides,
+        } => (provider, name.as_deref().unwrap_or(model), overrides),
     };
     if !may_use_provider(caller, &provider.name) {
         return Err(Refusal::ModelNotAllowed(model.to_owned()));
@@ -174,14 +189,19 @@ fn by_policy(
     if wanted_provider.is_some_and(|wanted| wanted != provider.name.name) {
         return Err(Refusal::ProviderNotOnRoute);
     }
-    let backend = backend(provider, name, Arc::clone(overrides))
-        .ok_or_else(|| Refusal::ModelNotFound(model.to_owned()))?;
+    let backend =
+        backend(provider, name, Arc::clone(overrides)).ok_or_else(|| Refusal::ModelNotFound(model.to_owned()))?;
     let timeouts = Timeouts {
         total: route.total_timeout.unwrap_or(provider.timeouts.total),
         first_token: route.first_token_timeout.unwrap_or(provider.timeouts.first_token),
         idle: route.idle_timeout.unwrap_or(provider.timeouts.idle),
     };
-    Ok(Plan { route: Some(route.name.clone()), backend, retry: Arc::clone(&route.retry), timeouts })
+    Ok(Plan {
+        route: Some(route.name.clone()),
+        backend,
+        retry: Arc::clone(&route.retry),
+        timeouts,
+    })
 }
 
 /// Without a RoutePolicy: the provider that serves a declared name, else the one that `provider/model` addresses, each
@@ -208,14 +228,23 @@ fn declared_by<'t>(
     model: &str,
     wanted_provider: Option<&str>,
 ) -> Result<Option<&'t ObjectName>, Refusal> {
-    let Some(declaring) = table.declared.get(model) else { return Ok(None) };
+    let Some(declaring) = table.declared.get(model) else {
+        return Ok(None);
+    };
     let allowed = || declaring.iter().filter(|name| may_use_provider(caller, name));
     let called = |wanted: &str| allowed().find(|name| name.name == wanted);
     if let Some(wanted) = wanted_provider {
         return Ok(called(wanted)); // if none: it may still accept the name without declaring it
     }
-    let chosen = caller.record.default_provider.as_deref().and_then(called).or_else(|| allowed().next());
-    chosen.map(Some).ok_or_else(|| Refusal::ModelNotAllowed(model.to_owned()))
+    let chosen = caller
+        .record
+        .default_provider
+        .as_deref()
+        .and_then(called)
+        .or_else(|| allowed().next());
+    chosen
+        .map(Some)
+        .ok_or_else(|| Refusal::ModelNotAllowed(model.to_owned()))
 }
 
 /// `provider/model`, or the wanted provider with the name as it stands.
@@ -225,7 +254,9 @@ fn addressed<'m, 't>(
     model: &'m str,
     wanted_provider: Option<&str>,
 ) -> Result<Option<(&'m str, &'t ObjectName)>, Refusal> {
-    let by_slash = model.split_once('/').filter(|(provider, _)| wanted_provider.is_none_or(|wanted| wanted == *provider));
+    let by_slash = model
+        .split_once('/')
+        .filter(|(provider, _)| wanted_provider.is_none_or(|wanted| wanted == *provider));
     let (name, rest) = match (by_slash, wanted_provider) {
         (Some((name, rest)), _) => (name, rest),
         (None, Some(wanted)) => (wanted, model),
@@ -241,15 +272,16 @@ fn addressed<'m, 't>(
     }
 }
 
-fn backend(
-    provider: &Arc<PreparedProvider>,
-    name: &str,
-    overrides: Arc<[(String, String)]>,
-) -> Option<PlannedBackend> {
+fn backend(provider: &Arc<PreparedProvider>, name: &str, overrides: Arc<[(String, String)]>) -> Option<PlannedBackend> {
     let (model, undeclared_name) = match provider.models.get(name) {
         Some(model) => (Arc::clone(model), None),
         None if name.is_empty() => return None,
         None => (Arc::clone(provider.undeclared.as_ref()?), Some(name.to_owned())),
     };
-    Some(PlannedBackend { provider: Arc::clone(provider), model, overrides, undeclared_name })
+    Some(PlannedBackend {
+        provider: Arc::clone(provider),
+        model,
+        overrides,
+        undeclared_name,
+    })
 }

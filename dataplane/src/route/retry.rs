@@ -22,7 +22,10 @@ pub fn wait_before_next(retry: &Retry, failure: &Failure, retries_done: u32, cha
     {
         return (asked <= RETRY_AFTER_MAX).then_some(asked);
     }
-    let ceiling = retry.backoff_base_ms.saturating_mul(1 << retries_done.min(30)).min(retry.backoff_max_ms);
+    let ceiling = retry
+        .backoff_base_ms
+        .saturating_mul(1 << retries_done.min(30))
+        .min(retry.backoff_max_ms);
     // Full jitter: spread over the whole interval, so that callers who failed together do not come back together.
     Some(Duration::from_millis(ceiling).mul_f64(chance.clamp(0.0, 1.0)))
 }
@@ -40,14 +43,25 @@ mod tests {
 
     fn failed(kind: FailureKind, status: Option<u16>, retry_after_s: Option<u64>) -> Failure {
         let retry_after = retry_after_s.map(Duration::from_secs);
-        Failure { status, retry_after, ..Failure::new(kind, "") }
+        Failure {
+            status,
+            retry_after,
+            ..Failure::new(kind, "")
+        }
     }
 
     #[test]
     fn back_off_doubles_up_to_its_cap_with_full_jitter() {
-        let retry = Retry { attempts: 40, ..Retry::default() };
+        let retry = Retry {
+            attempts: 40,
+            ..Retry::default()
+        };
         let failure = failed(FailureKind::Server, Some(503), None);
-        let wait = |done, chance| wait_before_next(&retry, &failure, done, chance).expect("a try is left").as_millis();
+        let wait = |done, chance| {
+            wait_before_next(&retry, &failure, done, chance)
+                .expect("a try is left")
+                .as_millis()
+        };
         assert_eq!([wait(0, 1.0), wait(1, 1.0), wait(2, 1.0)], [1_000, 2_000, 4_000]);
         assert_eq!([wait(6, 1.0), wait(39, 1.0)], [60_000, 60_000]);
         assert_eq!([wait(0, 0.0), wait(1, 0.25)], [0, 500]);
@@ -56,10 +70,20 @@ mod tests {
     #[test]
     fn the_providers_wish_is_waited_for_unless_it_is_too_long() {
         let retry = Retry::default();
-        let wait = |seconds| wait_before_next(&retry, &failed(FailureKind::RateLimit, Some(429), Some(seconds)), 0, 0.5);
+        let wait = |seconds| {
+            wait_before_next(
+                &retry,
+                &failed(FailureKind::RateLimit, Some(429), Some(seconds)),
+                0,
+                0.5,
+            )
+        };
         assert_eq!(wait(7), Some(Duration::from_secs(7)));
         assert_eq!(wait(61), None);
-        let deaf = Retry { honor_retry_after: false, ..retry.clone() };
+        let deaf = Retry {
+            honor_retry_after: false,
+            ..retry.clone()
+        };
         let failure = failed(FailureKind::RateLimit, Some(429), Some(7));
         assert_eq!(wait_before_next(&deaf, &failure, 0, 1.0), Some(Duration::from_secs(1)));
     }

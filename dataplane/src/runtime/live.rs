@@ -32,9 +32,19 @@ impl Live {
         addresses: AddressPolicy,
         metrics: &Metrics,
     ) -> Result<Arc<Runtime>, PrepareError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
         let previous = self.get();
-        let prepared = Runtime::prepare(snapshot, version, sealing_key, addresses, metrics, previous.as_deref(), now);
+        let prepared = Runtime::prepare(
+            snapshot,
+            version,
+            sealing_key,
+            addresses,
+            metrics,
+            previous.as_deref(),
+            now,
+        );
         let runtime = match prepared {
             Ok(runtime) => Arc::new(runtime),
             Err(error) => {
@@ -43,8 +53,12 @@ impl Live {
             }
         };
         metrics.reloaded("applied");
-        metrics.snapshot_loaded_timestamp.set(i64::try_from(now).unwrap_or(i64::MAX));
-        metrics.virtual_keys.set(i64::try_from(runtime.keys.len()).unwrap_or(i64::MAX));
+        metrics
+            .snapshot_loaded_timestamp
+            .set(i64::try_from(now).unwrap_or(i64::MAX));
+        metrics
+            .virtual_keys
+            .set(i64::try_from(runtime.keys.len()).unwrap_or(i64::MAX));
         self.current.store(Some(Arc::clone(&runtime)));
         Ok(runtime)
     }

@@ -91,13 +91,24 @@ impl Runtime {
         previous: Option<&Self>,
         now_unix_seconds: u64,
     ) -> Result<Self, PrepareError> {
-        let Snapshot { providers, credentials, routes, models, callers } = snapshot;
+        let Snapshot {
+            providers,
+            credentials,
+            routes,
+            models,
+            callers,
+        } = snapshot;
         let mut prepared_providers = Map::default();
         for (name, record) in providers {
-            let before = previous.and_then(|runtime| runtime.providers.get(&name)).map(|before| &before.pool);
+            let before = previous
+                .and_then(|runtime| runtime.providers.get(&name))
+                .map(|before| &before.pool);
             let prepared =
                 PreparedProvider::prepare(&name, record, &credentials, sealing_key, addresses, metrics, before)
-                    .map_err(|source| PrepareError::Provider { name: name.clone(), source })?;
+                    .map_err(|source| PrepareError::Provider {
+                        name: name.clone(),
+                        source,
+                    })?;
             prepared_providers.insert(name, Arc::new(prepared));
         }
         let mut prepared_routes = Map::default();
@@ -128,7 +139,10 @@ fn prepare_keys(
     for (name, record) in callers {
         let caller = Arc::new(PreparedCaller { name, record });
         for entry in &caller.record.keys {
-            let key = PreparedKey { caller: Arc::clone(&caller), not_after: entry.not_after };
+            let key = PreparedKey {
+                caller: Arc::clone(&caller),
+                not_after: entry.not_after,
+            };
             if keys.insert(entry.digest, key).is_some() {
                 return Err(PrepareError::SharedDigest(caller.name.clone()));
             }
@@ -153,9 +167,15 @@ fn check_table(
         unavailable_providers: _,
         shared,
     } = table;
-    let dangling =
-        |to: String| PrepareError::Dangling { from: format!("the model table of namespace {namespace}"), to };
-    for name in routes_exact.values().chain(routes_by_prefix.values()).chain(route_for_any) {
+    let dangling = |to: String| PrepareError::Dangling {
+        from: format!("the model table of namespace {namespace}"),
+        to,
+    };
+    for name in routes_exact
+        .values()
+        .chain(routes_by_prefix.values())
+        .chain(route_for_any)
+    {
         if !routes.contains_key(name) {
             return Err(dangling(format!("RoutePolicy {name}")));
         }
@@ -165,7 +185,9 @@ fn check_table(
             return Err(dangling(format!("LLMProvider {name}")));
         }
     }
-    shared.iter().try_for_each(|table| check_table(namespace, table, routes, providers))
+    shared
+        .iter()
+        .try_for_each(|table| check_table(namespace, table, routes, providers))
 }
 
 /// A digest is already evenly spread and cannot be chosen without the sealing key: its first eight bytes are the hash.

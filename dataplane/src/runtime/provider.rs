@@ -13,7 +13,8 @@ use headgate_llm::provider::{Kind, Provider as Adapter};
 use headgate_snapshot::origin::origin_of;
 use headgate_snapshot::sealed::OpenError;
 use headgate_snapshot::{
-    CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey, UnknownPrice,
+    CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey,
+    UnknownPrice,
 };
 
 use super::Map;
@@ -147,17 +148,27 @@ impl PreparedProvider {
         let models = record
             .models
             .into_iter()
-            .map(|(model, record)| (model.clone(), Arc::new(PreparedModel::declared(record, metrics.backend(label, &model)))))
+            .map(|(model, record)| {
+                (
+                    model.clone(),
+                    Arc::new(PreparedModel::declared(record, metrics.backend(label, &model))),
+                )
+            })
             .collect();
-        let undeclared =
-            record.discovers_models.then(|| Arc::new(PreparedModel::undeclared(metrics.backend(label, UNDECLARED), is_echo)));
+        let undeclared = record
+            .discovers_models
+            .then(|| Arc::new(PreparedModel::undeclared(metrics.backend(label, UNDECLARED), is_echo)));
         Ok(Self {
             name_header: HeaderValue::from_str(label).expect("an object's name is a DNS label"),
             name: name.clone(),
             adapter,
             is_echo,
             headers,
-            forward_headers: record.forward_headers.iter().filter_map(|header| header.parse().ok()).collect(),
+            forward_headers: record
+                .forward_headers
+                .iter()
+                .filter_map(|header| header.parse().ok())
+                .collect(),
             credential,
             timeouts: Timeouts::from(record.timeouts),
             pool,
@@ -180,7 +191,11 @@ impl PreparedProvider {
 
     /// The URL of a path that the adapter asks for; the common one is at hand.
     pub fn uri(&self, path: &str) -> Result<Uri, PrepareProviderError> {
-        if path == "/chat/completions" { Ok(self.chat_uri.clone()) } else { uri(&self.base_url, path) }
+        if path == "/chat/completions" {
+            Ok(self.chat_uri.clone())
+        } else {
+            uri(&self.base_url, path)
+        }
     }
 }
 
@@ -207,7 +222,10 @@ impl PreparedModel {
 /// A model's name as a header value; characters a header cannot carry become `?`.
 pub fn header_of_model(model: &str) -> HeaderValue {
     HeaderValue::from_str(model).unwrap_or_else(|_| {
-        let visible: String = model.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+        let visible: String = model
+            .chars()
+            .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+            .collect();
         HeaderValue::from_str(&visible).expect("only visible ASCII is left")
     })
 }
@@ -236,7 +254,11 @@ fn base_url(record: &Provider, adapter: &dyn Adapter) -> Result<String, PrepareP
     if record.kind == ProviderKind::Echo {
         return Ok("http://echo.invalid".to_owned());
     }
-    let url = record.base_url.as_deref().or(adapter.default_base_url()).unwrap_or_default();
+    let url = record
+        .base_url
+        .as_deref()
+        .or(adapter.default_base_url())
+        .unwrap_or_default();
     if origin_of(url).is_none() {
         return Err(PrepareProviderError::BaseUrl(url.to_owned()));
     }
@@ -244,7 +266,9 @@ fn base_url(record: &Provider, adapter: &dyn Adapter) -> Result<String, PrepareP
 }
 
 fn uri(base_url: &str, path: &str) -> Result<Uri, PrepareProviderError> {
-    format!("{base_url}{path}").parse().map_err(|_| PrepareProviderError::BaseUrl(base_url.to_owned()))
+    format!("{base_url}{path}")
+        .parse()
+        .map_err(|_| PrepareProviderError::BaseUrl(base_url.to_owned()))
 }
 
 fn static_headers(record: &Provider) -> Result<HeaderMap, PrepareProviderError> {
@@ -279,10 +303,15 @@ fn open(
     sealing_key: &SealingKey,
 ) -> Result<Zeroizing<String>, PrepareProviderError> {
     let origin = origin_of(base_url).ok_or_else(|| PrepareProviderError::BaseUrl(base_url.to_owned()))?;
-    let sealed = credentials.get(slot).ok_or_else(|| PrepareProviderError::NoCredential(slot.slot.clone()))?;
+    let sealed = credentials
+        .get(slot)
+        .ok_or_else(|| PrepareProviderError::NoCredential(slot.slot.clone()))?;
     let bytes = sealing_key
         .open(slot, &origin, sealed)
-        .map_err(|source| PrepareProviderError::Open { slot: slot.slot.clone(), source })?;
+        .map_err(|source| PrepareProviderError::Open {
+            slot: slot.slot.clone(),
+            source,
+        })?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(PrepareProviderError::HeaderValue(slot.slot.clone())),
@@ -300,6 +329,9 @@ fn transport(record: &Provider, addresses: AddressPolicy) -> Transport {
 fn take_over_or_open(before: Option<&Arc<Pool>>, transport: Transport) -> Result<Arc<Pool>, TlsError> {
     match before {
         Some(pool) if pool.transport == transport => Ok(Arc::clone(pool)),
-        _ => Ok(Arc::new(Pool { upstream: Upstream::new(&transport)?, transport })),
+        _ => Ok(Arc::new(Pool {
+            upstream: Upstream::new(&transport)?,
+            transport,
+        })),
     }
 }

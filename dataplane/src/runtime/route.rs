@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use headgate_snapshot::{Backend, ObjectName, Retry, Route, Strategy, Target};
 
-use super::{Map, PrepareError};
 use super::provider::PreparedProvider;
+use super::{Map, PrepareError};
 
 /// One RoutePolicy.
 pub struct PreparedRoute {
@@ -48,15 +48,27 @@ impl PreparedRoute {
         record: Route,
         providers: &Map<ObjectName, Arc<PreparedProvider>>,
     ) -> Result<Self, PrepareError> {
-        let Route { strategy: Strategy::Single(target), retry, total_timeout_ms, first_token_timeout_ms, idle_timeout_ms } =
-            record;
+        let Route {
+            strategy: Strategy::Single(target),
+            retry,
+            total_timeout_ms,
+            first_token_timeout_ms,
+            idle_timeout_ms,
+        } = record;
         let target = match target {
             Target::Unavailable { reason } => PreparedTarget::Unavailable(reason),
-            Target::Backend(Backend { provider, model, override_parameters }) => PreparedTarget::Backend {
-                provider: providers.get(&provider).cloned().ok_or_else(|| PrepareError::Dangling {
-                    from: format!("RoutePolicy {name}"),
-                    to: format!("LLMProvider {provider}"),
-                })?,
+            Target::Backend(Backend {
+                provider,
+                model,
+                override_parameters,
+            }) => PreparedTarget::Backend {
+                provider: providers
+                    .get(&provider)
+                    .cloned()
+                    .ok_or_else(|| PrepareError::Dangling {
+                        from: format!("RoutePolicy {name}"),
+                        to: format!("LLMProvider {provider}"),
+                    })?,
                 model,
                 overrides: override_parameters.into_iter().collect(),
             },

@@ -100,8 +100,14 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    const FOLDER: AddressPolicy = AddressPolicy { allow_loopback: true, allow_private: true };
-    const STRICT: AddressPolicy = AddressPolicy { allow_loopback: false, allow_private: false };
+    const FOLDER: AddressPolicy = AddressPolicy {
+        allow_loopback: true,
+        allow_private: true,
+    };
+    const STRICT: AddressPolicy = AddressPolicy {
+        allow_loopback: false,
+        allow_private: false,
+    };
 
     fn check(policy: AddressPolicy, text: &str) -> Result<(), RefusedAddress> {
         policy.check(text.parse().expect("an address"))

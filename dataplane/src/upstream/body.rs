@@ -10,11 +10,11 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use headgate_llm::failure::{Failure, FailureKind};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use hyper::body::Incoming;
-use headgate_llm::failure::{Failure, FailureKind};
 
 use crate::deadline::{MovingDeadline, Passed};
 
@@ -34,12 +34,20 @@ enum Source {
 impl AnswerBody {
     /// A provider's answer; `deadline` bounds the silence between two reads, and the whole.
     pub fn of_provider(body: Incoming, headers: &HeaderMap, deadline: MovingDeadline) -> Result<Self, Failure> {
-        Ok(Self { source: Source::Provider(body), decoder: Decoder::of(headers)?, deadline })
+        Ok(Self {
+            source: Source::Provider(body),
+            decoder: Decoder::of(headers)?,
+            deadline,
+        })
     }
 
     /// An answer made inside.
     pub fn inside(parts: VecDeque<Bytes>) -> Self {
-        Self { source: Source::Inside(parts), decoder: None, deadline: MovingDeadline::never() }
+        Self {
+            source: Source::Inside(parts),
+            decoder: None,
+            deadline: MovingDeadline::never(),
+        }
     }
 
     /// The next bytes as they arrived, `None` at a clean end.
@@ -87,8 +95,12 @@ impl AnswerBody {
 
     /// The whole body, of at most `bytes_max`. One that arrives in one piece is not copied.
     pub async fn collect(mut self, bytes_max: usize) -> Result<Bytes, Failure> {
-        let Some(first) = self.next().await.transpose()? else { return Ok(Bytes::new()) };
-        let Some(second) = self.next_within(&first, bytes_max).await? else { return Ok(first) };
+        let Some(first) = self.next().await.transpose()? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next_within(&first, bytes_max).await? else {
+            return Ok(first);
+        };
         let mut whole = BytesMut::with_capacity((first.len() + second.len()) * 2);
         whole.extend_from_slice(&first);
         whole.extend_from_slice(&second);
@@ -116,12 +128,17 @@ enum Decoder {
 
 impl Decoder {
     fn of(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
-        let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(None) };
+        let Some(encoding) = headers.get(CONTENT_ENCODING) else {
+            return Ok(None);
+        };
         match encoding.as_bytes() {
             b"identity" | b"" => Ok(None),
             b"gzip" | b"x-gzip" => Ok(Some(Self::Gzip(MultiGzDecoder::new(Vec::new())))),
             b"deflate" => Ok(Some(Self::Deflate(ZlibDecoder::new(Vec::new())))),
-            _ => Err(Failure::new(FailureKind::Protocol, "the answer has a content encoding that was not asked for")),
+            _ => Err(Failure::new(
+                FailureKind::Protocol,
+                "the answer has a content encoding that was not asked for",
+            )),
         }
     }
 
@@ -138,7 +155,10 @@ impl Decoder {
         };
         match result {
             Ok(()) => Ok(std::mem::take(decoded).into()),
-            Err(error) => Err(Failure::new(FailureKind::Protocol, format!("the compressed answer is damaged: {error}"))),
+            Err(error) => Err(Failure::new(
+                FailureKind::Protocol,
+                format!("the compressed answer is damaged: {error}"),
+            )),
         }
     }
 }
@@ -176,7 +196,10 @@ mod tests {
         }
         assert_eq!(decoded, b"hello, hello, hello");
         let mut damaged = Decoder::of(&headers).expect("known").expect("encoded");
-        assert_eq!(damaged.decode(b"not gzip at all").expect_err("damaged").kind, FailureKind::Protocol);
+        assert_eq!(
+            damaged.decode(b"not gzip at all").expect_err("damaged").kind,
+            FailureKind::Protocol
+        );
     }
 
     #[test]

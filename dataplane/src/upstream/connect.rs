@@ -81,11 +81,18 @@ pub enum ConnectError {
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
-        let host = uri.host().ok_or(ConnectError::NoHost)?.trim_matches(['[', ']']).to_owned();
+        let host = uri
+            .host()
+            .ok_or(ConnectError::NoHost)?
+            .trim_matches(['[', ']'])
+            .to_owned();
         let timeout = self.timeout;
         match tokio::time::timeout(timeout, self.dial(&host, &uri)).await {
             Ok(result) => result,
-            Err(_) => Err(ConnectError::Timeout { host, after_ms: timeout.as_millis() }),
+            Err(_) => Err(ConnectError::Timeout {
+                host,
+                after_ms: timeout.as_millis(),
+            }),
         }
     }
 
@@ -98,25 +105,44 @@ impl Connector {
         if !is_tls {
             return Ok(Stream::Plain(TokioIo::new(tcp)));
         }
-        let tls_error = |source| ConnectError::Tls { host: host.to_owned(), source };
+        let tls_error = |source| ConnectError::Tls {
+            host: host.to_owned(),
+            source,
+        };
         let name = ServerName::try_from(host.to_owned()).map_err(|error| tls_error(io::Error::other(error)))?;
-        let session = TlsConnector::from(self.tls).connect(name, tcp).await.map_err(tls_error)?;
+        let session = TlsConnector::from(self.tls)
+            .connect(name, tcp)
+            .await
+            .map_err(tls_error)?;
         Ok(Stream::Tls(Box::new(TokioIo::new(session))))
     }
 
     async fn dial_tcp(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
-        let resolve_error = |source| ConnectError::Resolve { host: host.to_owned(), source };
-        let addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host((host, port)).await.map_err(resolve_error)?.collect();
+        let resolve_error = |source| ConnectError::Resolve {
+            host: host.to_owned(),
+            source,
+        };
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
+            .await
+            .map_err(resolve_error)?
+            .collect();
         let mut last = resolve_error(io::Error::from(io::ErrorKind::NotFound));
         for address in addresses {
             if let Err(source) = self.addresses.check(address.ip()) {
-                last = ConnectError::Refused { host: host.to_owned(), source };
+                last = ConnectError::Refused {
+                    host: host.to_owned(),
+                    source,
+                };
                 continue;
             }
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(source) => last = ConnectError::Connect { host: host.to_owned(), source },
+                Err(source) => {
+                    last = ConnectError::Connect {
+                        host: host.to_owned(),
+                        source,
+                    }
+                }
             }
         }
         Err(last)

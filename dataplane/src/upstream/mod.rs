@@ -87,7 +87,11 @@ fn kind_of_http_error(error: &Error) -> FailureKind {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
-            return if hyper.is_parse() { FailureKind::Protocol } else { FailureKind::Connection };
+            return if hyper.is_parse() {
+                FailureKind::Protocol
+            } else {
+                FailureKind::Connection
+            };
         }
         source = cause.source();
     }

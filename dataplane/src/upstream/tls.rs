@@ -33,7 +33,9 @@ pub fn client_config(ca_pem: Option<&str>) -> Result<Arc<ClientConfig>, TlsError
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                roots.add(certificate.map_err(TlsError::Pem)?).map_err(TlsError::Certificate)?;
+                roots
+                    .add(certificate.map_err(TlsError::Pem)?)
+                    .map_err(TlsError::Certificate)?;
             }
             if roots.is_empty() {
                 return Err(TlsError::Empty);

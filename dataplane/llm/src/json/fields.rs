@@ -62,11 +62,22 @@ enum Spelling {
 }
 
 fn match_key(key: &[u8], names: &[&str]) -> Option<(usize, Spelling)> {
+    let found = |spelling: &dyn Fn(&str) -> Option<Spelling>| {
+        names
+            .iter()
+            .enumerate()
+            .find_map(|(index, name)| Some((index, spelling(name)?)))
+    };
+    // Almost every key is plain ASCII and can be compared where it stands.
+    let inner = key.get(1..key.len().checked_sub(1)?)?;
+    if inner.iter().all(|&byte| byte.is_ascii() && byte != b'\\') {
+        return found(&|name| match inner.eq_ignore_ascii_case(name.as_bytes()) {
+            true if inner == name.as_bytes() => Some(Spelling::Exact),
+            is_variant => is_variant.then_some(Spelling::Variant),
+        });
+    }
     let key = string_value(key)?;
-    names
-        .iter()
-        .enumerate()
-        .find_map(|(index, name)| Some((index, spelling(&key, name)?)))
+    found(&|name| spelling(&key, name))
 }
 
 /// Compares as Go's `encoding/json` does (Ollama is written in it), which ignores case and thereby also takes the long

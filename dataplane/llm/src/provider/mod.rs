@@ -71,8 +71,6 @@ pub struct WholeAnswer {
     pub body: Bytes,
     /// Tokens, if the provider reported them.
     pub usage: Option<Usage>,
-    /// The finish reason of the first choice.
-    pub finish_reason: Option<String>,
 }
 
 /// One provider dialect. No IO and no clock.

@@ -33,17 +33,22 @@ pub fn read(body: Bytes) -> Result<WholeAnswer, Failure> {
         return Err(error::read_unannounced(&body).unwrap_or_else(unreadable));
     }
     let usage = value(usage_member).and_then(usage::read);
-    let finish_reason = value(choices).and_then(finish_reason);
-    Ok(WholeAnswer {
-        body,
-        usage,
-        finish_reason,
-    })
+    Ok(WholeAnswer { body, usage })
 }
 
-/// The finish reason of the first choice. The text is valid, as part of a body that is: the pass begins at the first
-/// choice and stops at its reason, and what it says about the text behind the choice is of no interest.
-fn finish_reason(choices: &[u8]) -> Option<String> {
+/// The finish reason of the first choice of an answer that [`read`] has validated. Apart, since it costs a second pass
+/// that most requests have no use for.
+pub fn finish_reason(body: &[u8]) -> Option<String> {
+    let mut choices = None;
+    let _ = json::walk(body, |member| {
+        if &body[member.key] == b"\"choices\"" {
+            choices = Some(&body[member.value]);
+        }
+        ControlFlow::Continue(())
+    });
+    // The pass begins at the first choice and stops at its reason; what it says about the text behind the choice is of
+    // no interest.
+    let choices = choices?;
     let first_choice = &choices[memchr::memchr(b'{', choices)?..];
     let mut reason = None;
     let _ = json::walk(first_choice, |member| {
