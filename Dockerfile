@@ -21,6 +21,9 @@ FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=binaries /out/headgate /usr/local/bin/headgate
 # By number: Kubernetes' runAsNonRoot cannot check a name.
 USER 65532:65532
+# Inside a container loopback reaches nobody. Without manifests, `serve` then asks for HEADGATE_VIRTUAL_KEY instead of
+# serving strangers with a key it made up.
+ENV HEADGATE_LISTEN=0.0.0.0:8080 HEADGATE_ADMIN_LISTEN=0.0.0.0:9090
 # 8080 serves clients, 9090 probes, metrics and the admin API.
 EXPOSE 8080 9090
 ENTRYPOINT ["/usr/local/bin/headgate"]
