@@ -29,7 +29,7 @@ pub enum Answer {
     /// One body.
     Whole(WholeBody),
     /// Events.
-    Stream(BegunStream),
+    Stream(Box<BegunStream>),
 }
 
 /// A whole answer and what it used.
@@ -99,7 +99,7 @@ pub struct BrokenOff;
 
 impl StreamBody {
     /// Takes over a stream that has begun, and the record of its request.
-    pub fn new(exchange: Exchange, begun: BegunStream) -> Self {
+    pub fn new(exchange: Exchange, begun: Box<BegunStream>) -> Self {
         let stopping = Box::pin(exchange.gateway().stopping.clone().cancelled_owned());
         Self {
             exchange: Some(exchange),
@@ -143,14 +143,14 @@ impl StreamBody {
         }
         if let Err(failure) = result {
             let scrubbed = self.scrub(failure);
-            self.fail(Refusal::Upstream(scrubbed));
+            self.fail(&Refusal::Upstream(scrubbed));
         }
         Poll::Ready(())
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.stopping.as_mut().poll(cx).is_ready() {
-            self.fail(Refusal::Stopping);
+            self.fail(&Refusal::Stopping);
             return Poll::Ready(());
         }
         if self.keep_alive.poll(cx).is_ready() {
@@ -172,13 +172,13 @@ impl StreamBody {
         }
     }
 
-    fn fail(&mut self, refusal: Refusal) {
+    fn fail(&mut self, refusal: &Refusal) {
         self.state = State::Failing;
         self.upstream = None;
         self.settle();
         if let Some(exchange) = self.exchange.take() {
-            self.ready.push_back(reply::error_event(&refusal));
-            exchange.close_refused(&refusal);
+            self.ready.push_back(reply::error_event(refusal));
+            exchange.close_refused(refusal);
         }
     }
 

@@ -125,7 +125,8 @@ impl Call<'_> {
         }
         if self.request.stream {
             let body = self.stream_body(response)?;
-            Ok((Answer::Stream(within(first_token, self.begin(body)).await?), headers))
+            let begun = within(first_token, self.begin(body)).await?;
+            Ok((Answer::Stream(Box::new(begun)), headers))
         } else {
             let body = self.answer_body(response)?.collect(ANSWER_BYTES_MAX).await?;
             Ok((self.whole(body)?, headers))
@@ -144,7 +145,7 @@ impl Call<'_> {
         let answer = match made {
             echo::EchoAnswer::Whole(body) => self.whole(body)?,
             echo::EchoAnswer::Stream(events) => {
-                Answer::Stream(self.begin(AnswerBody::inside(VecDeque::from(events))).await?)
+                Answer::Stream(Box::new(self.begin(AnswerBody::inside(VecDeque::from(events))).await?))
             }
         };
         Ok((answer, HeaderMap::new()))
@@ -214,20 +215,16 @@ impl Call<'_> {
         let mut ready = Vec::with_capacity(2);
         let mut read = 0;
         loop {
-            match body.next().await.transpose()? {
-                Some(bytes) => {
-                    read += bytes.len();
-                    decoder.push(bytes, &mut ready)?;
-                }
-                None => {
-                    decoder.finish(&mut ready)?;
-                    return if decoder.progress().is_complete {
-                        Ok(self.begun(body, decoder, ready))
-                    } else {
-                        Err(cut())
-                    };
-                }
-            }
+            let Some(bytes) = body.next().await.transpose()? else {
+                decoder.finish(&mut ready)?;
+                return if decoder.progress().is_complete {
+                    Ok(self.begun(body, decoder, ready))
+                } else {
+                    Err(cut())
+                };
+            };
+            read += bytes.len();
+            decoder.push(bytes, &mut ready)?;
             if decoder.progress().has_content || decoder.progress().is_complete {
                 return Ok(self.begun(body, decoder, ready));
             }

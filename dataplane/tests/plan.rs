@@ -160,8 +160,8 @@ fn ask(change: impl FnOnce(&mut Caller), model: &str, wanted_provider: Option<&s
     change(snapshot.callers.get_mut(&name("key")).expect("it was made"));
     let runtime = prepare(snapshot, &key).expect("the world is whole");
     let headers = [(
-        "authorization".parse().unwrap(),
-        format!("Bearer {TOKEN}").parse().unwrap(),
+        "authorization".parse().expect("valid"),
+        format!("Bearer {TOKEN}").parse().expect("valid"),
     )]
     .into_iter()
     .collect();
@@ -254,9 +254,9 @@ fn a_refusal_does_not_tell_whether_a_forbidden_name_exists() {
 fn a_model_without_a_price_is_refused_where_prices_are_demanded() {
     let key = SealingKey::new([1; 32]);
     let mut snapshot = world(&key);
-    snapshot.providers.get_mut(&name("alpha")).unwrap().unknown_price = UnknownPrice::Deny;
+    snapshot.providers.get_mut(&name("alpha")).expect("valid").unknown_price = UnknownPrice::Deny;
     let runtime = prepare(snapshot, &key).expect("the world is whole");
-    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())]
+    let headers = [("x-api-key".parse().expect("valid"), TOKEN.parse().expect("valid"))]
         .into_iter()
         .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");
@@ -271,7 +271,7 @@ fn a_model_without_a_price_is_refused_where_prices_are_demanded() {
 fn a_route_has_its_own_retries_and_times() {
     let key = SealingKey::new([1; 32]);
     let runtime = prepare(world(&key), &key).expect("the world is whole");
-    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())]
+    let headers = [("x-api-key".parse().expect("valid"), TOKEN.parse().expect("valid"))]
         .into_iter()
         .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");
@@ -292,9 +292,9 @@ fn a_route_has_its_own_retries_and_times() {
 fn a_key_sees_the_models_that_it_may_use() {
     let key = SealingKey::new([1; 32]);
     let mut snapshot = world(&key);
-    snapshot.callers.get_mut(&name("key")).unwrap().providers = Some(vec!["beta".to_owned()]);
+    snapshot.callers.get_mut(&name("key")).expect("valid").providers = Some(vec!["beta".to_owned()]);
     let runtime = prepare(snapshot, &key).expect("the world is whole");
-    let headers = [("x-api-key".parse().unwrap(), TOKEN.parse().unwrap())]
+    let headers = [("x-api-key".parse().expect("valid"), TOKEN.parse().expect("valid"))]
         .into_iter()
         .collect();
     let caller = authenticate(&runtime, &headers, SystemTime::now()).expect("the key is good");

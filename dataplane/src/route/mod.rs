@@ -232,15 +232,15 @@ fn declared_by<'t>(
         return Ok(None);
     };
     let allowed = || declaring.iter().filter(|name| may_use_provider(caller, name));
-    let called = |wanted: &str| allowed().find(|name| name.name == wanted);
+    let named = |wanted: &str| allowed().find(|name| name.name == wanted);
     if let Some(wanted) = wanted_provider {
-        return Ok(called(wanted)); // if none: it may still accept the name without declaring it
+        return Ok(named(wanted)); // if none: it may still accept the name without declaring it
     }
     let chosen = caller
         .record
         .default_provider
         .as_deref()
-        .and_then(called)
+        .and_then(named)
         .or_else(|| allowed().next());
     chosen
         .map(Some)

@@ -65,7 +65,7 @@ pub enum PrepareError {
         /// Which.
         name: ObjectName,
         /// Why.
-        source: PrepareProviderError,
+        source: Box<PrepareProviderError>,
     },
     /// A record names one that is not there: the snapshot is not whole.
     #[error("{from} names {to}, which the snapshot does not hold")]
@@ -107,7 +107,7 @@ impl Runtime {
                 PreparedProvider::prepare(&name, record, &credentials, sealing_key, addresses, metrics, before)
                     .map_err(|source| PrepareError::Provider {
                         name: name.clone(),
-                        source,
+                        source: Box::new(source),
                     })?;
             prepared_providers.insert(name, Arc::new(prepared));
         }

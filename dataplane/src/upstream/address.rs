@@ -84,17 +84,21 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return Some(mapped);
     }
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let join = |high: u16, low: u16| {
-        let ([o1, o2], [o3, o4]) = (high.to_be_bytes(), low.to_be_bytes());
-        Ipv4Addr::new(o1, o2, o3, o4)
-    };
-    match (a, b) {
-        (0x0064, 0xff9b) if [c, d, e, f] == [0; 4] => Some(join(g, h)),
-        (0x2002, _) => Some(join(b, c)),
-        _ => None,
+    let octets = address.octets();
+    let v4_at = |at: usize| octets[at..].first_chunk::<4>().copied().map(Ipv4Addr::from);
+    if octets.starts_with(&NAT64_PREFIX) {
+        v4_at(12)
+    } else if octets.starts_with(&SIX_TO_FOUR_PREFIX) {
+        v4_at(2)
+    } else {
+        None
     }
 }
+
+/// `64:ff9b::/96`, RFC 6052.
+const NAT64_PREFIX: [u8; 12] = [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+/// `2002::/16`, RFC 3056.
+const SIX_TO_FOUR_PREFIX: [u8; 2] = [0x20, 0x02];
 
 #[cfg(test)]
 mod tests {

@@ -78,7 +78,7 @@ impl AnswerBody {
             let bytes = match &mut self.decoder {
                 None => bytes,
                 Some(decoder) => match decoder.decode(&bytes) {
-                    Ok(decoded) => decoded,
+                    Ok(plain) => plain,
                     Err(failure) => return Poll::Ready(Some(Err(failure))),
                 },
             };
