@@ -304,7 +304,11 @@ mod tests {
                 "tokens": 12, "latency_ms": 0.25, "cost_usd": 0.00025
             })
         );
-        assert_eq!(bytes.split(|&byte| byte == b'\n').count(), 2, "one line and what follows it");
+        assert_eq!(
+            bytes.split(|&byte| byte == b'\n').count(),
+            2,
+            "one line and what follows it"
+        );
     }
 
     #[test]

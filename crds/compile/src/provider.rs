@@ -71,7 +71,7 @@ fn compile_one(
     unsupported::report(unsupported::PROVIDER, spec, about);
     world.judge_allowed_namespaces(object, about);
     let kind = kind(spec.type_).unwrap_or(ProviderKind::Echo);
-    let (models, models_left_out) = models(spec, about);
+    let (models, models_left_out) = models(spec, kind, about);
     let mut provider = Provider {
         kind,
         base_url: None,
@@ -326,7 +326,11 @@ fn ca_pem(world: &World<'_>, name: &ObjectName, spec: &LLMProviderSpec, about: &
 }
 
 /// Models by the name clients ask for, and those that are declared and not served.
-fn models(spec: &LLMProviderSpec, about: &mut About<'_>) -> (BTreeMap<String, Model>, ModelsLeftOut) {
+fn models(
+    spec: &LLMProviderSpec,
+    kind: ProviderKind,
+    about: &mut About<'_>,
+) -> (BTreeMap<String, Model>, ModelsLeftOut) {
     let mut served = BTreeMap::new();
     let mut left_out = BTreeMap::new();
     for (index, model) in spec.models.iter().enumerate() {
@@ -347,7 +351,8 @@ fn models(spec: &LLMProviderSpec, about: &mut About<'_>) -> (BTreeMap<String, Mo
             left_out.insert(model.name.clone(), reason);
             continue;
         }
-        if spec.unknown_price == crd::UnknownPrice::Deny && model.price.is_none() {
+        let compiled = compile_model(model, kind);
+        if spec.unknown_price == crd::UnknownPrice::Deny && compiled.price.is_none() {
             let message = format!(
                 "the model `{}` has no price and unknownPrice is Deny, so that every request for it is refused; set \
                  its price",
@@ -355,16 +360,17 @@ fn models(spec: &LLMProviderSpec, about: &mut About<'_>) -> (BTreeMap<String, Mo
             );
             about.warning(Reason::Invalid, format!("{path}.price"), message);
         }
-        served.insert(model.name.clone(), compile_model(model));
+        served.insert(model.name.clone(), compiled);
     }
     (served, left_out)
 }
 
-fn compile_model(model: &ProviderModel) -> Model {
+fn compile_model(model: &ProviderModel, kind: ProviderKind) -> Model {
+    let stated = model.price.as_ref().map(price::compile);
     Model {
         upstream_model: model.upstream_model.clone().unwrap_or_else(|| model.name.clone()),
         context_window_tokens: model.context_window,
         max_output_tokens: model.max_output_tokens,
-        price: model.price.as_ref().map(price::compile),
+        price: stated.or_else(|| kind.is_local().then(headgate_snapshot::Price::default)),
     }
 }

@@ -21,6 +21,17 @@ pub enum ProviderKind {
     Echo,
 }
 
+impl ProviderKind {
+    /// Whether it runs on the operator's own machines, so that a model without a price is free on purpose and not of
+    /// unknown cost.
+    pub fn is_local(self) -> bool {
+        match self {
+            Self::Ollama | Self::Echo => true,
+            Self::OpenAI | Self::OpenAICompatible => false,
+        }
+    }
+}
+
 /// One `LLMProvider`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

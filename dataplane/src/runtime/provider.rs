@@ -155,9 +155,12 @@ impl PreparedProvider {
                 )
             })
             .collect();
-        let undeclared = record
-            .discovers_models
-            .then(|| Arc::new(PreparedModel::undeclared(metrics.backend(label, UNDECLARED), is_echo)));
+        let undeclared = record.discovers_models.then(|| {
+            Arc::new(PreparedModel::undeclared(
+                metrics.backend(label, UNDECLARED),
+                record.kind.is_local(),
+            ))
+        });
         Ok(Self {
             name_header: HeaderValue::from_str(label).expect("an object's name is a DNS label"),
             name: name.clone(),
