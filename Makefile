@@ -38,7 +38,7 @@ unit: ## unit, integration and end-to-end tests
 	HEADGATE_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/headgate $(CARGO) test --workspace --locked --no-fail-fast
 
 crds: ## write crds/*.yaml from the types
-	$(CARGO) run --locked --package headgate-crds --bin crds
+	$(CARGO) run --locked --package headgate-crds -- write
 
 bench: ## CPU per request, latency and memory next to nginx, as docs/performance.md (BENCH="--write" updates it)
 	e2e/bench/run $(BENCH)
