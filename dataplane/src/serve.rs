@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,6 +46,8 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     })?;
     print!("{}", source::describe(&first, listen));
 
+    // Before anything says that it is ready: whoever waits for that may stop us right after.
+    let mut stop = StopSignals::catch();
     let tasks = TaskTracker::new();
     let connections = TaskTracker::new();
     let closed = CancellationToken::new();
@@ -72,7 +74,7 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     let reloading = tokio::spawn(reload(Arc::clone(&gateway), deliveries, style));
     tracing::info!(listen = %listen, version = first.version, "serving");
 
-    wait_for_signal().await;
+    stop.wait().await;
     watching.abort();
     reloading.abort();
     drain(&gateway, &args, &closed, &tasks, &connections).await;
@@ -169,12 +171,23 @@ async fn reload(gateway: Arc<Gateway>, mut deliveries: watch::Receiver<Arc<Deliv
     }
 }
 
-async fn wait_for_signal() {
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be handled in this runtime");
-    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be handled in this runtime");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, caught from the moment this exists: without a handler they would end the process undrained.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn catch() -> Self {
+        let caught = |kind| signal(kind).expect("signals can be handled in this runtime");
+        Self { terminate: caught(SignalKind::terminate()), interrupt: caught(SignalKind::interrupt()) }
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -105,7 +105,11 @@ impl Connection {
         let io = GuardedIo::new(self.stream, phase.clone(), head_timeout, keep_alive);
         let (router, peer) = (self.router, self.peer);
         let service = service_fn(move |request| answer(router.clone(), peer, phase.clone(), request));
+        // Accepted while draining (probes, and clients that have not heard yet): answered once, then closed. A graceful
+        // shutdown would close it before its request was read.
+        let is_late = self.gateway.draining.is_cancelled();
         let connection = http1::Builder::new()
+            .keep_alive(!is_late)
             .timer(TokioTimer::new())
             .header_read_timeout(None) // `GuardedIo` has both deadlines, and answers 408
             .max_buf_size(HEAD_BYTES_MAX)
@@ -116,7 +120,7 @@ impl Connection {
         let ended = tokio::select! {
             biased;
             ended = connection.as_mut() => ended,
-            () = self.gateway.draining.cancelled() => {
+            () = self.gateway.draining.cancelled(), if !is_late => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
