@@ -22,6 +22,7 @@ use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::route::{Plan, retry};
 use crate::runtime::provider::PreparedProvider;
+use crate::upstream::Lease;
 use crate::upstream::body::AnswerBody;
 
 /// How large a whole answer may be, decoded.
@@ -114,21 +115,18 @@ impl Call<'_> {
         }
         // One timer for the head and, in a stream, for all that comes before its first content.
         let first_token = (Instant::now() + self.plan.timeouts.first_token).min(self.until);
-        let response = within(
-            first_token,
-            self.provider().pool.upstream.send(self.request_to_provider()?),
-        )
-        .await?;
+        let call = self.provider().pool.upstream.send(self.request_to_provider()?);
+        let (response, lease) = within(first_token, call).await?;
         let headers = passing_headers(response.headers());
         if response.status() != StatusCode::OK {
-            return Err(self.failure(response).await);
+            return Err(self.failure(response, lease).await);
         }
         if self.request.stream {
-            let body = self.stream_body(response)?;
+            let body = self.stream_body(response, lease)?;
             let begun = within(first_token, self.begin(body)).await?;
             Ok((Answer::Stream(Box::new(begun)), headers))
         } else {
-            let body = self.answer_body(response)?.collect(ANSWER_BYTES_MAX).await?;
+            let body = self.answer_body(response, lease)?.collect(ANSWER_BYTES_MAX).await?;
             Ok((self.whole(body)?, headers))
         }
     }
@@ -154,6 +152,7 @@ impl Call<'_> {
     fn request_to_provider(&self) -> Result<Request<Full<Bytes>>, Failure> {
         let provider = self.provider();
         let uri = provider
+            .address
             .uri(self.encoded.path)
             .map_err(|error| Failure::new(FailureKind::Connection, error.to_string()))?;
         let mut request = Request::new(Full::new(self.encoded.body.clone()));
@@ -180,16 +179,17 @@ impl Call<'_> {
         )))
     }
 
-    fn answer_body(&self, response: Response<Incoming>) -> Result<AnswerBody, Failure> {
+    fn answer_body(&self, response: Response<Incoming>, lease: Lease) -> Result<AnswerBody, Failure> {
         let (parts, body) = response.into_parts();
         AnswerBody::of_provider(
             body,
+            lease,
             &parts.headers,
             MovingDeadline::new(self.plan.timeouts.idle, Some(self.until)),
         )
     }
 
-    fn stream_body(&self, response: Response<Incoming>) -> Result<AnswerBody, Failure> {
+    fn stream_body(&self, response: Response<Incoming>, lease: Lease) -> Result<AnswerBody, Failure> {
         let content_type = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -197,7 +197,7 @@ impl Call<'_> {
         if !content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
             return Err(protocol("a stream was asked for, and the answer is none"));
         }
-        self.answer_body(response)
+        self.answer_body(response, lease)
     }
 
     fn begun(&self, body: AnswerBody, decoder: Box<dyn StreamDecoder>, ready: Vec<Bytes>) -> BegunStream {
@@ -234,10 +234,10 @@ impl Call<'_> {
         }
     }
 
-    async fn failure(&self, response: Response<Incoming>) -> Failure {
+    async fn failure(&self, response: Response<Incoming>, lease: Lease) -> Failure {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
-        let body = match self.answer_body(response) {
+        let body = match self.answer_body(response, lease) {
             Ok(body) => body.collect(ERROR_BYTES_MAX).await.unwrap_or_default(),
             Err(_) => Bytes::new(),
         };

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod admin;
 pub mod answer;
+pub mod answer_headers;
 pub mod args;
 pub mod attempt;
 pub mod auth;

@@ -3,67 +3,63 @@
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use headgate_llm::dialect::openai_chat::error::{ErrorObject, event};
 use headgate_llm::dialect::openai_models::{Model, list_body};
 use headgate_llm::failure::Failure;
 
+use crate::answer_headers::{self, JSON};
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
 use crate::trace::TraceId;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-// Parsed once: a name given as text is hashed and checked anew for each response.
-static PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
-static MODEL: HeaderName = HeaderName::from_static("x-headgate-model");
-static COST_USD: HeaderName = HeaderName::from_static("x-headgate-cost-usd");
-static CACHE: HeaderName = HeaderName::from_static("x-headgate-cache");
-static ATTEMPTS: HeaderName = HeaderName::from_static("x-headgate-attempts");
-static FALLBACK_INDEX: HeaderName = HeaderName::from_static("x-headgate-fallback-index");
-static TRACE_ID: HeaderName = HeaderName::from_static("x-headgate-trace-id");
-static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static DROPPED: HeaderName = HeaderName::from_static("x-headgate-dropped-parameters");
-
 /// A whole answer.
-pub fn whole(exchange: &Exchange, headers: HeaderMap, dropped: &[String], body: Bytes) -> Response {
+pub fn whole(exchange: &Exchange, passing: HeaderMap, dropped: &[String], body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
-    *response.headers_mut() = headers;
-    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    say_what_happened(response.headers_mut(), exchange, dropped);
+    *response.headers_mut() = answer_headers(exchange, passing, dropped);
     if let Some(cost) = exchange.cost() {
-        // The price is known now; a stream's is known only at its end.
-        let value = HeaderValue::try_from(cost.to_string()).expect("digits and a point fit a header");
-        response.headers_mut().insert(&COST_USD, value);
+        // The usage is known now; that of a stream is known only at its end.
+        answer_headers::name_cost(response.headers_mut(), &cost.to_string());
     }
     response
 }
 
 /// The head of a stream.
-pub fn stream_head(exchange: &Exchange, headers: HeaderMap, dropped: &[String]) -> Response<()> {
+pub fn stream_head(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) -> Response<()> {
     let mut response = Response::new(());
-    *response.headers_mut() = headers;
-    response.headers_mut().insert(
+    *response.headers_mut() = answer_headers(exchange, passing, dropped);
+    let headers = response.headers_mut();
+    headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream; charset=utf-8"),
     );
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and ingresses built on it would hold events back otherwise.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     response
-        .headers_mut()
-        .insert("x-accel-buffering", HeaderValue::from_static("no"));
-    say_what_happened(response.headers_mut(), exchange, dropped);
-    response
+}
+
+/// Everything that is known when the answer begins; `passing` are the provider's headers that may pass.
+fn answer_headers(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) -> HeaderMap {
+    let mut headers = exchange
+        .plan
+        .as_ref()
+        .map_or_else(HeaderMap::new, |plan| plan.backend.answer_headers());
+    headers.extend(passing);
+    answer_headers::name_request(&mut headers, exchange.trace_id.header());
+    answer_headers::count_attempts(&mut headers, exchange.attempts);
+    answer_headers::name_dropped(&mut headers, dropped);
+    headers
 }
 
 /// A refusal of a request that has a record.
 pub fn refused(refusal: &Refusal, exchange: &Exchange) -> Response {
     let mut response = refusal_only(refusal, exchange.trace_id);
     if exchange.plan.is_some() {
-        say_what_happened(response.headers_mut(), exchange, &[]);
+        response
+            .headers_mut()
+            .extend(answer_headers(exchange, HeaderMap::new(), &[]));
     }
     response
 }
@@ -74,7 +70,7 @@ pub fn refusal_only(refusal: &Refusal, trace_id: TraceId) -> Response {
     *response.status_mut() = refusal.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    insert_ids(headers, trace_id);
+    answer_headers::name_request(headers, trace_id.header());
     if let Some(wait) = refusal.retry_after() {
         // Whole seconds, rounded up: a client that comes back early would be refused again.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -128,25 +124,4 @@ fn error_body(refusal: &Refusal) -> Bytes {
         code: Some(refusal.code()),
     }
     .body()
-}
-
-fn insert_ids(headers: &mut HeaderMap, trace_id: TraceId) {
-    let id = trace_id.header();
-    headers.insert(&REQUEST_ID, id.clone());
-    headers.insert(&TRACE_ID, id);
-}
-
-fn say_what_happened(headers: &mut HeaderMap, exchange: &Exchange, dropped: &[String]) {
-    insert_ids(headers, exchange.trace_id);
-    let Some(plan) = &exchange.plan else { return };
-    headers.insert(&PROVIDER, plan.backend.provider.name_header.clone());
-    headers.insert(&MODEL, plan.backend.upstream_model_header());
-    headers.insert(&CACHE, HeaderValue::from_static("off"));
-    headers.insert(&ATTEMPTS, HeaderValue::from(exchange.attempts));
-    headers.insert(&FALLBACK_INDEX, HeaderValue::from_static("0"));
-    if !dropped.is_empty()
-        && let Ok(names) = HeaderValue::try_from(dropped.join(", "))
-    {
-        headers.insert(&DROPPED, names);
-    }
 }

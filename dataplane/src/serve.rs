@@ -180,7 +180,10 @@ struct StopSignals {
 impl StopSignals {
     fn catch() -> Self {
         let caught = |kind| signal(kind).expect("signals can be handled in this runtime");
-        Self { terminate: caught(SignalKind::terminate()), interrupt: caught(SignalKind::interrupt()) }
+        Self {
+            terminate: caught(SignalKind::terminate()),
+            interrupt: caught(SignalKind::interrupt()),
+        }
     }
 
     async fn wait(&mut self) {

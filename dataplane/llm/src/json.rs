@@ -133,6 +133,28 @@ pub fn walk(text: &[u8], mut on_member: impl FnMut(Member) -> ControlFlow<()>) -
     }
 }
 
+/// Where the value of the last member with this quoted key stands in the outermost object of `text`, read from there to
+/// the end. What is before it is not looked at; that the rest closes exactly one object is proof that the key is a member
+/// of the outermost one, provided that `text` is a document at all.
+pub fn last_member(text: &[u8], quoted_key: &[u8]) -> Option<Range<usize>> {
+    let mut scanner = Scanner {
+        text,
+        at: memchr::memmem::rfind(text, quoted_key)?,
+        depth: 1,
+        objects: 1,
+        key: 0..0,
+        value_start: 0,
+    };
+    let mut value = None;
+    let mut keep_first = |member: Member| {
+        value.get_or_insert(member.value);
+        ControlFlow::Continue(())
+    };
+    scanner.member_key().ok()?;
+    scanner.values(&mut keep_first).ok()?;
+    value
+}
+
 /// The position in the text and the containers that are open there.
 struct Scanner<'a> {
     text: &'a [u8],
@@ -146,10 +168,15 @@ struct Scanner<'a> {
 type Step<T = ()> = Result<T, Problem>;
 
 impl Scanner<'_> {
-    /// Alternates between a value and what may stand behind it until the outermost value is closed.
     fn document(&mut self, on_member: &mut impl FnMut(Member) -> ControlFlow<()>) -> Step<Kind> {
         self.white_space();
         let kind = kind(&self.text[self.at..]);
+        self.values(on_member)?;
+        Ok(kind)
+    }
+
+    /// Alternates between a value and what may stand behind it until the outermost value is closed.
+    fn values(&mut self, on_member: &mut impl FnMut(Member) -> ControlFlow<()>) -> Step {
         loop {
             if self.value()?.is_open() {
                 continue;
@@ -161,13 +188,13 @@ impl Scanner<'_> {
                         value: self.value_start..self.at,
                     };
                     if on_member(member).is_break() {
-                        return Ok(kind);
+                        return Ok(());
                     }
                 }
                 self.white_space();
                 if self.depth == 0 {
                     return match self.peek() {
-                        None => Ok(kind),
+                        None => Ok(()),
                         Some(_) => Err(Problem::Syntax("expected the end of the document")),
                     };
                 }

@@ -112,7 +112,7 @@ impl Connection {
             .keep_alive(!is_late)
             .timer(TokioTimer::new())
             .header_read_timeout(None) // `GuardedIo` has both deadlines, and answers 408
-            .max_buf_size(HEAD_BYTES_MAX)
+            .max_header_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .serve_connection(TokioIo::new(io), service);
         let mut connection = std::pin::pin!(connection);

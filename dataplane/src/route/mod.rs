@@ -10,14 +10,15 @@ pub mod retry;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::HeaderMap;
 
 use headgate_snapshot::{ModelTable, ObjectName, Price, Retry};
 
+use crate::answer_headers;
 use crate::auth::Authenticated;
 use crate::refusal::Refusal;
 use crate::runtime::Runtime;
-use crate::runtime::provider::{PreparedModel, PreparedProvider, Timeouts, header_of_model};
+use crate::runtime::provider::{PreparedModel, PreparedProvider, Timeouts};
 use crate::runtime::route::{IMPLICIT_RETRY, PreparedRoute, PreparedTarget};
 use glob::any_matches;
 
@@ -50,12 +51,13 @@ impl PlannedBackend {
         self.undeclared_name.as_deref().unwrap_or(&self.model.upstream_model)
     }
 
-    /// The same as a response header value.
-    pub fn upstream_model_header(&self) -> HeaderValue {
-        match &self.undeclared_name {
-            Some(name) => header_of_model(name),
-            None => self.model.upstream_model_header.clone(),
+    /// What its whole answers have as headers.
+    pub fn answer_headers(&self) -> HeaderMap {
+        let mut headers = self.model.answer_headers.clone();
+        if let Some(name) = &self.undeclared_name {
+            answer_headers::name_model(&mut headers, name);
         }
+        headers
     }
 
     /// The model as metrics and logs name it.

@@ -2,6 +2,7 @@
 //! otherwise have to look up or build. Prepared aside and swapped in whole; a snapshot that cannot be prepared changes
 //! nothing.
 
+pub mod address;
 pub mod live;
 pub mod provider;
 pub mod route;

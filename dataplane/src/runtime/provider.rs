@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use prometheus::IntCounter;
 use zeroize::Zeroizing;
 
@@ -18,6 +18,8 @@ use headgate_snapshot::{
 };
 
 use super::Map;
+use super::address::ProviderAddress;
+use crate::answer_headers;
 use crate::metrics::{BackendMetrics, Metrics};
 use crate::upstream::address::AddressPolicy;
 use crate::upstream::tls::TlsError;
@@ -27,8 +29,6 @@ use crate::upstream::{Transport, Upstream};
 pub struct PreparedProvider {
     /// The LLMProvider.
     pub name: ObjectName,
-    /// The same as a response header value.
-    pub name_header: HeaderValue,
     /// Its dialect's adapter.
     pub adapter: &'static dyn Adapter,
     /// Whether answers come from inside.
@@ -49,18 +49,18 @@ pub struct PreparedProvider {
     pub undeclared: Option<Arc<PreparedModel>>,
     /// Whether a model without a price may be called.
     pub refuses_unknown_price: bool,
+    /// Where it is.
+    pub address: ProviderAddress,
     /// Calls that brought an answer.
     pub answered_attempts: IntCounter,
-    base_url: String,
-    chat_uri: Uri,
 }
 
 /// A model at a provider.
 pub struct PreparedModel {
     /// The name the provider knows it by; empty for undeclared ones.
     pub upstream_model: String,
-    /// The same as a response header value.
-    pub upstream_model_header: HeaderValue,
+    /// What its answers have as headers; `x-headgate-model` of undeclared ones is to be set.
+    pub answer_headers: HeaderMap,
     /// What it costs.
     pub price: Option<Price>,
     /// Its counters.
@@ -126,9 +126,11 @@ impl PreparedProvider {
         before: Option<&Arc<Pool>>,
     ) -> Result<Self, PrepareProviderError> {
         let adapter = headgate_llm::provider::of(kind_of(record.kind));
-        let base_url = base_url(&record, adapter)?;
-        let mut headers = static_headers(&record)?;
-        let open = |slot: CredentialSlot| open(&slot, &base_url, credentials, sealing_key);
+        let base_url = base_url(&record, adapter);
+        let address =
+            ProviderAddress::of(base_url).ok_or_else(|| PrepareProviderError::BaseUrl(base_url.to_owned()))?;
+        let mut headers = static_headers(&record, &address)?;
+        let open = |slot: CredentialSlot| open(&slot, base_url, credentials, sealing_key);
         let mut credential = None;
         if record.has_credential {
             let text = open(CredentialSlot::credential(name.clone()))?;
@@ -142,27 +144,23 @@ impl PreparedProvider {
             let text = open(CredentialSlot::header(name.clone(), header))?;
             insert_header(&mut headers, header, &text, true)?;
         }
-        let pool = take_over_or_open(before, transport(&record, addresses))?;
+        let pool = take_over_or_open(before, transport(&record, &address, addresses))?;
         let label = name.name.as_str();
         let is_echo = record.kind == ProviderKind::Echo;
-        let models = record
-            .models
-            .into_iter()
-            .map(|(model, record)| {
-                (
-                    model.clone(),
-                    Arc::new(PreparedModel::declared(record, metrics.backend(label, &model))),
-                )
-            })
-            .collect();
+        let label_header = HeaderValue::from_str(label).expect("an object's name is a DNS label");
+        let models = record.models.into_iter().map(|(model, record)| {
+            let metrics = metrics.backend(label, &model);
+            (
+                model,
+                Arc::new(PreparedModel::declared(record, label_header.clone(), metrics)),
+            )
+        });
+        let models = models.collect();
         let undeclared = record.discovers_models.then(|| {
-            Arc::new(PreparedModel::undeclared(
-                metrics.backend(label, UNDECLARED),
-                record.kind.is_local(),
-            ))
+            let metrics = metrics.backend(label, UNDECLARED);
+            Arc::new(PreparedModel::undeclared(record.kind.is_local(), label_header, metrics))
         });
         Ok(Self {
-            name_header: HeaderValue::from_str(label).expect("an object's name is a DNS label"),
             name: name.clone(),
             adapter,
             is_echo,
@@ -179,8 +177,7 @@ impl PreparedProvider {
             undeclared,
             refuses_unknown_price: record.unknown_price == UnknownPrice::Deny,
             answered_attempts: metrics.answered_attempts(label),
-            chat_uri: uri(&base_url, "/chat/completions")?,
-            base_url,
+            address,
         })
     }
 
@@ -191,46 +188,26 @@ impl PreparedProvider {
             None => failure,
         }
     }
-
-    /// The URL of a path that the adapter asks for; the common one is at hand.
-    pub fn uri(&self, path: &str) -> Result<Uri, PrepareProviderError> {
-        if path == "/chat/completions" {
-            Ok(self.chat_uri.clone())
-        } else {
-            uri(&self.base_url, path)
-        }
-    }
 }
 
 impl PreparedModel {
-    fn declared(record: Model, metrics: BackendMetrics) -> Self {
+    fn declared(record: Model, provider: HeaderValue, metrics: BackendMetrics) -> Self {
         Self {
-            upstream_model_header: header_of_model(&record.upstream_model),
+            answer_headers: answer_headers::of_model(provider, &record.upstream_model),
             upstream_model: record.upstream_model,
             price: record.price,
             metrics,
         }
     }
 
-    fn undeclared(metrics: BackendMetrics, is_free: bool) -> Self {
+    fn undeclared(is_free: bool, provider: HeaderValue, metrics: BackendMetrics) -> Self {
         Self {
+            answer_headers: answer_headers::of_model(provider, UNDECLARED),
             upstream_model: String::new(),
-            upstream_model_header: HeaderValue::from_static(UNDECLARED),
             price: is_free.then(Price::default),
             metrics,
         }
     }
-}
-
-/// A model's name as a header value; characters a header cannot carry become `?`.
-pub fn header_of_model(model: &str) -> HeaderValue {
-    HeaderValue::from_str(model).unwrap_or_else(|_| {
-        let visible: String = model
-            .chars()
-            .map(|c| if c.is_ascii_graphic() { c } else { '?' })
-            .collect();
-        HeaderValue::from_str(&visible).expect("only visible ASCII is left")
-    })
 }
 
 fn kind_of(kind: ProviderKind) -> Kind {
@@ -253,29 +230,20 @@ impl From<ProviderTimeouts> for Timeouts {
 }
 
 /// Echo is nowhere; its URL is never dialled.
-fn base_url(record: &Provider, adapter: &dyn Adapter) -> Result<String, PrepareProviderError> {
+fn base_url<'r>(record: &'r Provider, adapter: &dyn Adapter) -> &'r str {
     if record.kind == ProviderKind::Echo {
-        return Ok("http://echo.invalid".to_owned());
+        return "http://echo.invalid";
     }
-    let url = record
+    record
         .base_url
         .as_deref()
         .or(adapter.default_base_url())
-        .unwrap_or_default();
-    if origin_of(url).is_none() {
-        return Err(PrepareProviderError::BaseUrl(url.to_owned()));
-    }
-    Ok(url.trim_end_matches('/').to_owned())
+        .unwrap_or_default()
 }
 
-fn uri(base_url: &str, path: &str) -> Result<Uri, PrepareProviderError> {
-    format!("{base_url}{path}")
-        .parse()
-        .map_err(|_| PrepareProviderError::BaseUrl(base_url.to_owned()))
-}
-
-fn static_headers(record: &Provider) -> Result<HeaderMap, PrepareProviderError> {
+fn static_headers(record: &Provider, address: &ProviderAddress) -> Result<HeaderMap, PrepareProviderError> {
     let mut headers = HeaderMap::with_capacity(8 + record.headers.len());
+    headers.insert(header::HOST, address.host.clone());
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -321,8 +289,9 @@ fn open(
     }
 }
 
-fn transport(record: &Provider, addresses: AddressPolicy) -> Transport {
+fn transport(record: &Provider, address: &ProviderAddress, addresses: AddressPolicy) -> Transport {
     Transport {
+        target: address.target.clone(),
         addresses,
         connect_timeout: Duration::from_millis(record.timeouts.connect_ms),
         ca_pem: record.ca_pem.clone(),

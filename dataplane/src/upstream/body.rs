@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io::Write;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
@@ -16,6 +16,7 @@ use http::header::CONTENT_ENCODING;
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::Lease;
 use crate::deadline::{MovingDeadline, Passed};
 
 /// The body of an answer, decoded.
@@ -26,16 +27,27 @@ pub struct AnswerBody {
 }
 
 enum Source {
-    Provider(Incoming),
+    Provider {
+        body: Incoming,
+        lease: Option<Lease>,
+    },
     /// From inside the gateway (Echo): already here.
     Inside(VecDeque<Bytes>),
 }
 
 impl AnswerBody {
     /// A provider's answer; `deadline` bounds the silence between two reads, and the whole.
-    pub fn of_provider(body: Incoming, headers: &HeaderMap, deadline: MovingDeadline) -> Result<Self, Failure> {
+    pub fn of_provider(
+        body: Incoming,
+        lease: Lease,
+        headers: &HeaderMap,
+        deadline: MovingDeadline,
+    ) -> Result<Self, Failure> {
         Ok(Self {
-            source: Source::Provider(body),
+            source: Source::Provider {
+                body,
+                lease: Some(lease),
+            },
             decoder: Decoder::of(headers)?,
             deadline,
         })
@@ -50,41 +62,47 @@ impl AnswerBody {
         }
     }
 
-    /// The next bytes as they arrived, `None` at a clean end.
+    /// The next bytes, decoded, `None` at a clean end.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         loop {
-            let raw = match &mut self.source {
-                Source::Inside(parts) => return Poll::Ready(parts.pop_front().map(Ok)),
-                Source::Provider(body) => match Pin::new(body).poll_frame(cx) {
-                    Poll::Ready(frame) => frame,
-                    Poll::Pending => {
-                        let detail = match self.deadline.poll(cx) {
-                            Poll::Pending => return Poll::Pending,
-                            Poll::Ready(Passed::Silence) => "the provider fell silent",
-                            Poll::Ready(Passed::Total) => "the provider did not finish in time",
-                        };
-                        return Poll::Ready(Some(Err(Failure::new(FailureKind::Timeout, detail))));
-                    }
-                },
+            let next = match (ready!(self.poll_raw(cx)), &mut self.decoder) {
+                (Some(Ok(bytes)), Some(decoder)) => Some(decoder.decode(&bytes)),
+                (next, _) => next,
             };
-            self.deadline.restart();
-            let bytes = match raw {
-                None => return Poll::Ready(None),
-                Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(Failure::new(FailureKind::Cut, super::chain(&error)))));
-                }
-                Some(Ok(frame)) => frame.into_data().unwrap_or_default(), // trailers say nothing we read
-            };
-            let bytes = match &mut self.decoder {
-                None => bytes,
-                Some(decoder) => match decoder.decode(&bytes) {
-                    Ok(plain) => plain,
-                    Err(failure) => return Poll::Ready(Some(Err(failure))),
-                },
-            };
-            if !bytes.is_empty() {
-                return Poll::Ready(Some(Ok(bytes)));
+            match next {
+                Some(Ok(bytes)) if bytes.is_empty() => {} // trailers, or too little to decode
+                next => return Poll::Ready(next),
             }
+        }
+    }
+
+    /// The next bytes as they arrived. At the end the connection goes back to its pool.
+    fn poll_raw(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let (body, lease) = match &mut self.source {
+            Source::Inside(parts) => return Poll::Ready(parts.pop_front().map(Ok)),
+            Source::Provider { body, lease } => (body, lease),
+        };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.deadline.restart();
+                Poll::Ready(Some(Ok(frame.into_data().unwrap_or_default())))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                Poll::Ready(Some(Err(Failure::new(FailureKind::Cut, super::chain(&error)))))
+            }
+            Poll::Ready(None) => {
+                if let Some(lease) = lease.take() {
+                    lease.give_back();
+                }
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.deadline.poll(cx).map(|passed| {
+                let detail = match passed {
+                    Passed::Silence => "the provider fell silent",
+                    Passed::Total => "the provider did not finish in time",
+                };
+                Some(Err(Failure::new(FailureKind::Timeout, detail)))
+            }),
         }
     }
 

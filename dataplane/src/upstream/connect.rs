@@ -1,9 +1,7 @@
 //! Dialling a provider: resolve, check the address, connect, TLS, all under one deadline.
 //!
-//! hyper-util's own connector is not used because it would resolve where we cannot look: the address that is checked has
-//! to be the address that is dialled.
+//! The address that is checked is the address that is dialled: nothing between the two resolves again.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,7 +11,6 @@ use std::time::Duration;
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
@@ -23,9 +20,38 @@ use tokio_rustls::client::TlsStream;
 
 use super::address::{AddressPolicy, RefusedAddress};
 
-/// Opens connections for one provider.
+/// Where a provider is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Whether TLS is spoken there.
+    pub is_tls: bool,
+}
+
+impl Target {
+    /// The target of an absolute `http` or `https` URL.
+    pub fn of(url: &Uri) -> Option<Self> {
+        let is_tls = match url.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let host = url.host()?.trim_matches(['[', ']']).to_owned();
+        Some(Self {
+            host,
+            port: url.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
+            is_tls,
+        })
+    }
+}
+
+/// Opens connections to one provider.
 #[derive(Clone)]
 pub struct Connector {
+    pub(super) target: Target,
     pub(super) addresses: AddressPolicy,
     pub(super) timeout: Duration,
     pub(super) tls: Arc<ClientConfig>,
@@ -34,9 +60,6 @@ pub struct Connector {
 /// Why no connection came about.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The URL names no host.
-    #[error("the provider's URL has no host")]
-    NoHost,
     /// DNS has no answer.
     #[error("cannot resolve `{host}`")]
     Resolve {
@@ -80,41 +103,40 @@ pub enum ConnectError {
 }
 
 impl Connector {
-    async fn connect(self, uri: Uri) -> Result<Stream, ConnectError> {
-        let host = uri
-            .host()
-            .ok_or(ConnectError::NoHost)?
-            .trim_matches(['[', ']'])
-            .to_owned();
-        let timeout = self.timeout;
-        match tokio::time::timeout(timeout, self.dial(&host, &uri)).await {
-            Ok(result) => result,
-            Err(_) => Err(ConnectError::Timeout {
-                host,
-                after_ms: timeout.as_millis(),
-            }),
-        }
+    /// A connection, or why there is none.
+    pub async fn connect(&self) -> Result<Stream, ConnectError> {
+        tokio::time::timeout(self.timeout, self.dial())
+            .await
+            .unwrap_or_else(|_| {
+                Err(ConnectError::Timeout {
+                    host: self.host(),
+                    after_ms: self.timeout.as_millis(),
+                })
+            })
     }
 
-    async fn dial(self, host: &str, uri: &Uri) -> Result<Stream, ConnectError> {
-        let is_tls = uri.scheme_str() != Some("http");
-        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let tcp = self.dial_tcp(host, port).await?;
+    async fn dial(&self) -> Result<Stream, ConnectError> {
+        let Target { host, port, is_tls } = &self.target;
+        let tcp = self.dial_tcp(host, *port).await?;
         // A request is written whole and waits for its answer: Nagle's algorithm would only add its delay.
         let _ = tcp.set_nodelay(true);
         if !is_tls {
             return Ok(Stream::Plain(TokioIo::new(tcp)));
         }
         let tls_error = |source| ConnectError::Tls {
-            host: host.to_owned(),
+            host: self.host(),
             source,
         };
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| tls_error(io::Error::other(error)))?;
-        let session = TlsConnector::from(self.tls)
+        let name = ServerName::try_from(host.clone()).map_err(|error| tls_error(io::Error::other(error)))?;
+        let session = TlsConnector::from(Arc::clone(&self.tls))
             .connect(name, tcp)
             .await
             .map_err(tls_error)?;
         Ok(Stream::Tls(Box::new(TokioIo::new(session))))
+    }
+
+    fn host(&self) -> String {
+        self.target.host.clone()
     }
 
     async fn dial_tcp(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
@@ -149,32 +171,12 @@ impl Connector {
     }
 }
 
-impl tower::Service<Uri> for Connector {
-    type Response = Stream;
-    type Error = ConnectError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, ConnectError>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(uri))
-    }
-}
-
 /// A connection to a provider.
 pub enum Stream {
     /// `http://`: servers inside the cluster.
     Plain(TokioIo<TcpStream>),
     /// `https://`.
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
-}
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        Connected::new()
-    }
 }
 
 macro_rules! either {
@@ -224,5 +226,28 @@ impl Write for Stream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         either!(self, stream => stream.poll_write_vectored(cx, bufs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_read_from_a_url_with_the_ports_that_schemes_have() {
+        let of = |url: &str| {
+            Target::of(&url.parse().expect("a URL")).map(|target| (target.host, target.port, target.is_tls))
+        };
+        assert_eq!(
+            of("https://api.openai.com/v1"),
+            Some(("api.openai.com".to_owned(), 443, true))
+        );
+        assert_eq!(
+            of("http://vllm.ml.svc:8000/v1"),
+            Some(("vllm.ml.svc".to_owned(), 8000, false))
+        );
+        assert_eq!(of("http://[::1]:8000"), Some(("::1".to_owned(), 8000, false)));
+        assert_eq!(of("ftp://host/"), None);
+        assert_eq!(of("/v1"), None);
     }
 }

@@ -8,11 +8,18 @@ use super::{error, usage};
 use crate::failure::{Failure, FailureKind};
 use crate::json::{self, FieldsError, Kind, Member, Repeats};
 use crate::provider::WholeAnswer;
+use crate::usage::Usage;
 
 const NAMES: [&str; 3] = ["usage", "choices", "error"];
 
 /// Reads a whole answer. Refuses what is no JSON object, and an error that came under status 200.
 pub fn read(body: Bytes) -> Result<WholeAnswer, Failure> {
+    if let Some(usage) = usage_at_the_end(&body) {
+        return Ok(WholeAnswer {
+            body,
+            usage: Some(usage),
+        });
+    }
     let mut found = [const { None }; NAMES.len()];
     json::find_fields(&body, &NAMES, Repeats::TakeLast, &mut found).map_err(|error| {
         let detail = match error {
@@ -34,6 +41,17 @@ pub fn read(body: Bytes) -> Result<WholeAnswer, Failure> {
     }
     let usage = value(usage_member).and_then(usage::read);
     Ok(WholeAnswer { body, usage })
+}
+
+/// The usage of an answer that looks like one, read without the rest: usage stands behind the choices, and a provider
+/// that closes its answer well from there on is believed about the text before. This is most of all answers, and a whole
+/// pass over them would be the largest single cost of a request.
+fn usage_at_the_end(body: &[u8]) -> Option<Usage> {
+    let begins_as_answer = body.trim_ascii_start().first() == Some(&b'{');
+    if !begins_as_answer || memchr::memmem::find(body, b"\"choices\"").is_none() {
+        return None;
+    }
+    usage::read(&body[json::last_member(body, b"\"usage\"")?])
 }
 
 /// The finish reason of the first choice of an answer that [`read`] has validated. Apart, since it costs a second pass
@@ -59,4 +77,31 @@ pub fn finish_reason(body: &[u8]) -> Option<String> {
         ControlFlow::Break(())
     });
     reason
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input_tokens(body: &'static str) -> Option<u64> {
+        let answer = read(Bytes::from_static(body.as_bytes())).expect("an answer");
+        answer.usage.map(|usage| usage.input_tokens)
+    }
+
+    #[test]
+    fn usage_is_that_of_the_outermost_object_wherever_the_word_stands() {
+        let counted = r#""usage":{"prompt_tokens":7}"#;
+        for body in [
+            r#"{"choices":[],"usage":{"prompt_tokens":7}}"#,
+            r#" {"choices":[],"usage" : {"prompt_tokens":7} , "service_tier":"x\"usage\""}"#,
+            r#"{"usage":{"prompt_tokens":7},"choices":[{"usage":{"prompt_tokens":9}}]}"#,
+            r#"{"usage":{"prompt_tokens":7},"choices":[{"message":{"content":"usage"}}]}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":9},"usage":{"prompt_tokens":7}}"#,
+        ] {
+            assert_eq!(input_tokens(body), Some(7), "{body}");
+        }
+        assert_eq!(input_tokens(r#"{"choices":[{"usage":{"prompt_tokens":9}}]}"#), None);
+        let cut = format!("{{\"choices\":[],{counted}");
+        assert!(read(cut.into()).is_err());
+    }
 }

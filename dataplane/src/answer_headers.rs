@@ -1,0 +1,69 @@
+//! The headers by which an answer says what happened. What is the same for each answer of a model is put together once,
+//! when a runtime is prepared, and copied as one.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+// Parsed once: a name given as text is hashed and checked anew for each response.
+static PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
+static MODEL: HeaderName = HeaderName::from_static("x-headgate-model");
+static COST_USD: HeaderName = HeaderName::from_static("x-headgate-cost-usd");
+static CACHE: HeaderName = HeaderName::from_static("x-headgate-cache");
+static ATTEMPTS: HeaderName = HeaderName::from_static("x-headgate-attempts");
+static FALLBACK_INDEX: HeaderName = HeaderName::from_static("x-headgate-fallback-index");
+static TRACE_ID: HeaderName = HeaderName::from_static("x-headgate-trace-id");
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static DROPPED_PARAMETERS: HeaderName = HeaderName::from_static("x-headgate-dropped-parameters");
+
+/// `content-type` of all that is not a stream.
+pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// What every whole answer of a model has.
+pub fn of_model(provider: HeaderValue, upstream_model: &str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    headers.insert(&PROVIDER, provider);
+    headers.insert(&CACHE, HeaderValue::from_static("off"));
+    headers.insert(&FALLBACK_INDEX, HeaderValue::from_static("0"));
+    name_model(&mut headers, upstream_model);
+    headers
+}
+
+/// The upstream's name of the model; characters that a header cannot carry become `?`.
+pub fn name_model(headers: &mut HeaderMap, upstream_model: &str) {
+    let value = HeaderValue::from_str(upstream_model).unwrap_or_else(|_| {
+        let visible: String = upstream_model
+            .chars()
+            .map(|c| if c.is_ascii_graphic() { c } else { '?' })
+            .collect();
+        HeaderValue::from_str(&visible).expect("only visible ASCII is left")
+    });
+    headers.insert(&MODEL, value);
+}
+
+/// The ids by which the request is found again.
+pub fn name_request(headers: &mut HeaderMap, trace_id: HeaderValue) {
+    headers.insert(&REQUEST_ID, trace_id.clone());
+    headers.insert(&TRACE_ID, trace_id);
+}
+
+/// How often the provider was called.
+pub fn count_attempts(headers: &mut HeaderMap, attempts: u32) {
+    headers.insert(&ATTEMPTS, HeaderValue::from(attempts));
+}
+
+/// What it cost, where that is known before the answer goes out.
+pub fn name_cost(headers: &mut HeaderMap, cost_usd: &str) {
+    headers.insert(
+        &COST_USD,
+        HeaderValue::from_str(cost_usd).expect("digits and a point fit a header"),
+    );
+}
+
+/// Parameters that were left out.
+pub fn name_dropped(headers: &mut HeaderMap, parameters: &[String]) {
+    if !parameters.is_empty()
+        && let Ok(names) = HeaderValue::try_from(parameters.join(", "))
+    {
+        headers.insert(&DROPPED_PARAMETERS, names);
+    }
+}
