@@ -4,11 +4,9 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use http_body::Body as _;
-use tokio::time::Instant;
+use http_body::Body;
 
 use crate::deadline::MovingDeadline;
 use crate::refusal::Refusal;
@@ -40,10 +38,13 @@ pub fn check_head(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// Reads the whole body. One that arrives in one piece is not copied.
-pub async fn read_json(headers: &HeaderMap, body: Body, idle: Duration) -> Result<Bytes, Refusal> {
+pub async fn read_json<B>(headers: &HeaderMap, body: B, idle: Duration) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let mut reader = Reader {
         body,
-        deadline: MovingDeadline::new(idle, Some(Instant::now() + TOTAL)),
+        deadline: MovingDeadline::within(idle, TOTAL),
     };
     let Some(first) = reader.next().await? else {
         return Ok(Bytes::new());
@@ -81,12 +82,12 @@ fn extend(whole: &mut BytesMut, part: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-struct Reader {
-    body: Body,
+struct Reader<B> {
+    body: B,
     deadline: MovingDeadline,
 }
 
-impl Reader {
+impl<B: Body<Data = Bytes> + Unpin> Reader<B> {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         std::future::poll_fn(|cx| {
             match Pin::new(&mut self.body).poll_frame(cx) {
@@ -120,6 +121,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
     use http::HeaderValue;
 
     fn head(name: header::HeaderName, value: &'static str) -> HeaderMap {

@@ -36,7 +36,8 @@ impl LazyTimer {
 /// How long a peer may be silent, and until when it must be done.
 pub struct MovingDeadline {
     idle: Duration,
-    since: Instant,
+    since: Option<Instant>,
+    total: Option<Duration>,
     until: Option<Instant>,
     timer: LazyTimer,
 }
@@ -51,13 +52,23 @@ pub enum Passed {
 }
 
 impl MovingDeadline {
-    /// Bounds each silence by `idle`, from now on, and the whole by `until`.
+    /// Bounds each silence by `idle`, the first from the first wait on, and the whole by `until`. The clock is not asked
+    /// before there is something to wait for.
     pub fn new(idle: Duration, until: Option<Instant>) -> Self {
         Self {
             idle,
-            since: Instant::now(),
+            since: None,
+            total: None,
             until,
             timer: LazyTimer::default(),
+        }
+    }
+
+    /// Bounds each silence by `idle` and the whole by `total`, both from the first wait on.
+    pub fn within(idle: Duration, total: Duration) -> Self {
+        Self {
+            total: Some(total),
+            ..Self::new(idle, None)
         }
     }
 
@@ -66,14 +77,18 @@ impl MovingDeadline {
         Self::new(Duration::MAX, None)
     }
 
-    /// Something was read.
+    /// Something was read: the next silence begins with the next wait.
     pub fn restart(&mut self) {
-        self.since = Instant::now();
+        self.since = None;
     }
 
     /// Ready once a bound is reached. To be polled only where there is nothing to read.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Passed> {
-        let silence_ends = self.since.checked_add(self.idle);
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if let Some(total) = self.total.take() {
+            self.until = since.checked_add(total);
+        }
+        let silence_ends = since.checked_add(self.idle);
         let (deadline, passed) = match (silence_ends, self.until) {
             (Some(silence), Some(until)) if until <= silence => (until, Passed::Total),
             (Some(silence), _) => (silence, Passed::Silence),

@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request};
 
 use headgate_llm::chat::ChatRequest;
@@ -28,8 +29,17 @@ use crate::route::{plan, visible_models};
 use crate::runtime::Runtime;
 use crate::trace::TraceId;
 
+/// A body as a client sends it, or as a test makes it.
+pub trait RequestBody: http_body::Body<Data = Bytes> + Send + Unpin {}
+
+impl<B: http_body::Body<Data = Bytes> + Send + Unpin> RequestBody for B {}
+
 /// `POST /v1/chat/completions`.
-pub async fn chat_completions(gateway: Arc<Gateway>, trace_id: TraceId, request: Request<Body>) -> Response {
+pub async fn chat_completions<B: RequestBody>(
+    gateway: Arc<Gateway>,
+    trace_id: TraceId,
+    request: Request<B>,
+) -> Response {
     let mut exchange = Exchange::open(gateway, trace_id);
     match answer_chat(&mut exchange, request).await {
         Ok(attempted) => deliver(exchange, attempted),
@@ -41,7 +51,7 @@ pub async fn chat_completions(gateway: Arc<Gateway>, trace_id: TraceId, request:
     }
 }
 
-async fn answer_chat(exchange: &mut Exchange, request: Request<Body>) -> Result<Attempted, Refusal> {
+async fn answer_chat<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) -> Result<Attempted, Refusal> {
     let gateway = Arc::clone(exchange.gateway());
     let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
     let (head, body) = request.into_parts();
@@ -73,7 +83,11 @@ async fn answer_chat(exchange: &mut Exchange, request: Request<Body>) -> Result<
     attempted
 }
 
-async fn read_chat(gateway: &Gateway, headers: &HeaderMap, body: Body) -> Result<Arc<ChatRequest>, Refusal> {
+async fn read_chat<B: RequestBody>(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: B,
+) -> Result<Arc<ChatRequest>, Refusal> {
     check_head(headers)?;
     let bytes = read_json(headers, body, gateway.bounds.body_idle_timeout).await?;
     Ok(Arc::new(ChatRequest::parse(bytes)?))

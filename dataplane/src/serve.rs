@@ -21,8 +21,8 @@ use crate::admin::{self, Admin};
 use crate::args::ServeArgs;
 use crate::diagnostic::{self, Style};
 use crate::gateway::{Bounds, Gateway};
-use crate::http_api;
-use crate::listener::Listener;
+use crate::http_api::DataRoutes;
+use crate::listener::{Listener, Routes};
 use crate::source::manifests::Folder;
 use crate::source::{self, Announce, Delivery, Environment, Source, StartError};
 use crate::upstream::address::AddressPolicy;
@@ -58,13 +58,11 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     });
     let data = Listener {
         socket: data,
-        router: http_api::router(Arc::clone(&gateway)),
-        tells_peer: false,
+        routes: Routes::Data(DataRoutes::new(Arc::clone(&gateway))),
     };
     let admin = Listener {
         socket: admin,
-        router: admin_routes,
-        tells_peer: true,
+        routes: Routes::Admin(admin_routes),
     };
     tasks.spawn(data.run(Arc::clone(&gateway), connections.clone(), closed.clone()));
     // Operations can look until the very end.

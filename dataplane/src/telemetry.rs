@@ -253,7 +253,11 @@ struct Escaped<'a>(&'a mut String);
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let mut rest = text;
-        while let Some(at) = rest.find(|c: char| c == '"' || c == '\\' || c < ' ') {
+        // By bytes: what is escaped is ASCII, and no byte of another character looks like ASCII.
+        while let Some(at) = rest
+            .bytes()
+            .position(|byte| byte == b'"' || byte == b'\\' || byte < b' ')
+        {
             let (plain, special) = rest.split_at(at);
             self.0.push_str(plain);
             match special.as_bytes()[0] {

@@ -8,7 +8,6 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use tower::ServiceExt;
 
 use headgate::gateway::{Bounds, Gateway};
 use headgate::source::Source;
@@ -82,10 +81,9 @@ fn hello() -> Value {
 }
 
 async fn send(gateway: &Arc<Gateway>, request: Request<Body>) -> Response<Body> {
-    headgate::http_api::router(Arc::clone(gateway))
-        .oneshot(request)
+    headgate::http_api::DataRoutes::new(Arc::clone(gateway))
+        .answer(request)
         .await
-        .expect("routers do not fail")
 }
 
 async fn text(response: Response<Body>) -> String {

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::gateway::{Bounds, Gateway};
+use crate::http_api::DataRoutes;
 use guard::{GuardedIo, Phase, TrackedBody};
 
 /// How large a request's head may be. hyper answers 431 beyond it.
@@ -33,16 +34,37 @@ const HEADERS_MAX: usize = 128;
 pub struct Listener {
     /// The socket.
     pub socket: TcpListener,
-    /// The routes.
-    pub router: Router,
-    /// Whether handlers need to know the peer (the admin routes do).
-    pub tells_peer: bool,
+    /// What is served there.
+    pub routes: Routes,
+}
+
+/// What a listener serves.
+#[derive(Clone)]
+pub enum Routes {
+    /// Clients' requests.
+    Data(DataRoutes),
+    /// Operations; they need to know the peer.
+    Admin(Router),
+}
+
+impl Routes {
+    async fn answer(&self, peer: SocketAddr, mut request: Request<Incoming>) -> axum::response::Response {
+        match self {
+            Self::Data(routes) => routes.answer(request).await,
+            Self::Admin(router) => {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                let Ok(response) = router.clone().call(request).await;
+                response
+            }
+        }
+    }
 }
 
 impl Listener {
     /// Accepts until `closed`; connections run on `connections` until they end, close after their request once the gateway
     /// drains, and are dropped by whoever drops the tracker's tasks.
     pub async fn run(self, gateway: Arc<Gateway>, connections: TaskTracker, closed: CancellationToken) {
+        let routes = Arc::new(self.routes);
         let permits = Arc::new(Semaphore::new(gateway.bounds.connections_max));
         let accept = async {
             loop {
@@ -54,8 +76,8 @@ impl Listener {
                 let (stream, peer) = accept(&self.socket).await;
                 let connection = Connection {
                     stream,
-                    router: self.router.clone(),
-                    peer: self.tells_peer.then_some(peer),
+                    routes: Arc::clone(&routes),
+                    peer,
                     gateway: Arc::clone(&gateway),
                 };
                 connections.spawn(async move {
@@ -87,8 +109,8 @@ async fn accept(socket: &TcpListener) -> (TcpStream, SocketAddr) {
 
 struct Connection {
     stream: TcpStream,
-    router: Router,
-    peer: Option<SocketAddr>,
+    routes: Arc<Routes>,
+    peer: SocketAddr,
     gateway: Arc<Gateway>,
 }
 
@@ -103,8 +125,8 @@ impl Connection {
         } = self.gateway.bounds;
         let phase = Phase::default();
         let io = GuardedIo::new(self.stream, phase.clone(), head_timeout, keep_alive);
-        let (router, peer) = (self.router, self.peer);
-        let service = service_fn(move |request| answer(router.clone(), peer, phase.clone(), request));
+        let (routes, peer) = (self.routes, self.peer);
+        let service = service_fn(move |request| answer(Arc::clone(&routes), peer, phase.clone(), request));
         // Accepted while draining (probes, and clients that have not heard yet): answered once, then closed. A graceful
         // shutdown would close it before its request was read.
         let is_late = self.gateway.draining.is_cancelled();
@@ -133,15 +155,12 @@ impl Connection {
 }
 
 async fn answer(
-    mut router: Router,
-    peer: Option<SocketAddr>,
+    routes: Arc<Routes>,
+    peer: SocketAddr,
     phase: Phase,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response<TrackedBody>, Infallible> {
     phase.begin_request();
-    if let Some(peer) = peer {
-        request.extensions_mut().insert(ConnectInfo(peer));
-    }
-    let response = router.call(request).await?;
+    let response = routes.answer(peer, request).await;
     Ok(response.map(|body| TrackedBody::new(body, phase)))
 }

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use super::connect::{ConnectError, Connector};
 
-/// How long an idle connection is kept. Below the 60 s after which common load balancers drop idle connections, so that we
+/// How long an idle connection is kept, give or take a sweep. Below the 60 s after which common load balancers drop idle connections, so that we
 /// close first and no request meets a dead one.
-const IDLE_MAX: Duration = Duration::from_secs(50);
+const IDLE_MAX: Duration = Duration::from_secs(45);
 /// How often old connections are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 /// Idle connections kept. Above it connections close after use instead of adding memory.
@@ -132,9 +132,9 @@ impl Pool {
 
     fn take(&self) -> Option<Sender> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { sender, since }) = idle.pop_back() {
-            if !sender.is_closed() && since.elapsed() < IDLE_MAX {
-                return Some(sender);
+        while let Some(Idle { sender, .. }) = idle.pop_back() {
+            if !sender.is_closed() {
+                return Some(sender); // its age is the sweep's business
             }
         }
         None
