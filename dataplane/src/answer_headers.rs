@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use crate::account::price::NanoUsd;
+
 // Parsed once: a name given as text is hashed and checked anew for each response.
 static PROVIDER: HeaderName = HeaderName::from_static("x-headgate-provider");
 static MODEL: HeaderName = HeaderName::from_static("x-headgate-model");
@@ -24,6 +26,10 @@ pub fn of_model(provider: HeaderValue, upstream_model: &str) -> HeaderMap {
     headers.insert(&PROVIDER, provider);
     headers.insert(&CACHE, HeaderValue::from_static("off"));
     headers.insert(&FALLBACK_INDEX, HeaderValue::from_static("0"));
+    headers.insert(&ATTEMPTS, FIRST_ATTEMPT);
+    // Places that each answer fills, so that a copy need not grow.
+    name_request(&mut headers, HeaderValue::from_static(""));
+    headers.insert(&COST_USD, HeaderValue::from_static(""));
     name_model(&mut headers, upstream_model);
     headers
 }
@@ -46,17 +52,26 @@ pub fn name_request(headers: &mut HeaderMap, trace_id: HeaderValue) {
     headers.insert(&TRACE_ID, trace_id);
 }
 
+const FIRST_ATTEMPT: HeaderValue = HeaderValue::from_static("1");
+
 /// How often the provider was called.
 pub fn count_attempts(headers: &mut HeaderMap, attempts: u32) {
-    headers.insert(&ATTEMPTS, HeaderValue::from(attempts));
+    if attempts != 1 {
+        headers.insert(&ATTEMPTS, HeaderValue::from(attempts));
+    }
 }
 
 /// What it cost, where that is known before the answer goes out.
-pub fn name_cost(headers: &mut HeaderMap, cost_usd: &str) {
-    headers.insert(
-        &COST_USD,
-        HeaderValue::from_str(cost_usd).expect("digits and a point fit a header"),
-    );
+pub fn name_cost(headers: &mut HeaderMap, cost: Option<NanoUsd>) {
+    match cost {
+        Some(cost) => {
+            let value = HeaderValue::try_from(cost.to_string()).expect("digits and a point fit a header");
+            headers.insert(&COST_USD, value);
+        }
+        None => {
+            headers.remove(&COST_USD);
+        }
+    }
 }
 
 /// Parameters that were left out.

@@ -9,6 +9,7 @@ use headgate_llm::dialect::openai_chat::error::{ErrorObject, event};
 use headgate_llm::dialect::openai_models::{Model, list_body};
 use headgate_llm::failure::Failure;
 
+use crate::account::price::NanoUsd;
 use crate::answer_headers::{self, JSON};
 use crate::exchange::Exchange;
 use crate::refusal::Refusal;
@@ -17,18 +18,15 @@ use crate::trace::TraceId;
 /// A whole answer.
 pub fn whole(exchange: &Exchange, passing: HeaderMap, dropped: &[String], body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
-    *response.headers_mut() = answer_headers(exchange, passing, dropped);
-    if let Some(cost) = exchange.cost() {
-        // The usage is known now; that of a stream is known only at its end.
-        answer_headers::name_cost(response.headers_mut(), &cost.to_string());
-    }
+    // The usage is known now; that of a stream is known only at its end.
+    *response.headers_mut() = answer_headers(exchange, exchange.cost(), passing, dropped);
     response
 }
 
 /// The head of a stream.
 pub fn stream_head(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) -> Response<()> {
     let mut response = Response::new(());
-    *response.headers_mut() = answer_headers(exchange, passing, dropped);
+    *response.headers_mut() = answer_headers(exchange, None, passing, dropped);
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -41,7 +39,7 @@ pub fn stream_head(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) 
 }
 
 /// Everything that is known when the answer begins; `passing` are the provider's headers that may pass.
-fn answer_headers(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) -> HeaderMap {
+fn answer_headers(exchange: &Exchange, cost: Option<NanoUsd>, passing: HeaderMap, dropped: &[String]) -> HeaderMap {
     let mut headers = exchange
         .plan
         .as_ref()
@@ -49,6 +47,7 @@ fn answer_headers(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) -
     headers.extend(passing);
     answer_headers::name_request(&mut headers, exchange.trace_id.header());
     answer_headers::count_attempts(&mut headers, exchange.attempts);
+    answer_headers::name_cost(&mut headers, cost);
     answer_headers::name_dropped(&mut headers, dropped);
     headers
 }
@@ -59,7 +58,7 @@ pub fn refused(refusal: &Refusal, exchange: &Exchange) -> Response {
     if exchange.plan.is_some() {
         response
             .headers_mut()
-            .extend(answer_headers(exchange, HeaderMap::new(), &[]));
+            .extend(answer_headers(exchange, None, HeaderMap::new(), &[]));
     }
     response
 }

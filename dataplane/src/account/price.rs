@@ -18,18 +18,35 @@ impl NanoUsd {
 }
 
 impl fmt::Display for NanoUsd {
-    /// Dollars with up to nine decimals, without trailing zeros: `0.00025`.
+    /// Dollars with up to nine decimals, without trailing zeros: `0.00025`. By hand, since each request is written twice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, mut fraction) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-        if fraction == 0 {
-            return write!(f, "{whole}");
-        }
-        let mut digits = 9;
-        while fraction.is_multiple_of(10) {
+        let mut digits = [b'0'; 30]; // twenty for 64 bits, a point, and room
+        let mut at = digits.len();
+        let mut put = |digit: u8| {
+            at -= 1;
+            digits[at] = digit;
+        };
+        let (mut whole, mut fraction) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        let mut is_written = false;
+        for _ in 0..9 {
+            let digit = (fraction % 10) as u8;
+            is_written |= digit != 0;
+            if is_written {
+                put(b'0' + digit);
+            }
             fraction /= 10;
-            digits -= 1;
         }
-        write!(f, "{whole}.{fraction:0digits$}")
+        if is_written {
+            put(b'.');
+        }
+        loop {
+            put(b'0' + (whole % 10) as u8);
+            whole /= 10;
+            if whole == 0 {
+                break;
+            }
+        }
+        f.write_str(std::str::from_utf8(&digits[at..]).unwrap_or_default())
     }
 }
 
@@ -166,6 +183,7 @@ mod tests {
             (2_500_000_000, "2.5"),
             (1_000_000_000, "1"),
             (10_000, "0.00001"),
+            (u64::MAX, "18446744073.709551615"),
         ] {
             assert_eq!(NanoUsd(nano).to_string(), text);
         }
