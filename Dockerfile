@@ -1,4 +1,4 @@
-# The image: both binaries of the project on a base without a shell, run by a user that is nobody.
+# The image: the gateway on a base without a shell (the operator will be one more COPY), run by a user that is nobody.
 # `docker build .` compiles; `--build-arg BINARIES=prebuilt` takes binaries already built (target/image/), as CI does.
 ARG BINARIES=build
 

@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 use crate::args::AdminToken;
+use crate::auth::bearer;
 use crate::diagnostic::Report;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
@@ -90,7 +91,7 @@ fn is_admin(peer: IpAddr, headers: &HeaderMap, token: Option<&AdminToken>) -> bo
     }
     let sent = headers
         .get(header::AUTHORIZATION)
-        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+        .and_then(|value| bearer(value.as_bytes()));
     match (sent, token) {
         // Digests have one length, so that not even the token's length shows in the time this takes.
         (Some(sent), Some(token)) => Sha256::digest(sent).ct_eq(&Sha256::digest(token.expose())).into(),

@@ -106,17 +106,17 @@ pub struct ServeArgs {
 
     /// How long the head of a request may take from its first byte
     #[arg(long, value_name = "DURATION", env = "HEADGATE_HEAD_TIMEOUT", help_heading = "Slow clients",
-          default_value = "15s", value_parser = duration)]
+          default_value = "15s", value_parser = positive_duration)]
     pub head_timeout: Duration,
 
     /// How long the body of a request may be silent
     #[arg(long, value_name = "DURATION", env = "HEADGATE_BODY_IDLE_TIMEOUT", help_heading = "Slow clients",
-          default_value = "30s", value_parser = duration)]
+          default_value = "30s", value_parser = positive_duration)]
     pub body_idle_timeout: Duration,
 
     /// How long a connection may be idle between requests; longer than clients keep theirs
     #[arg(long, value_name = "DURATION", env = "HEADGATE_KEEP_ALIVE_TIMEOUT", help_heading = "Slow clients",
-          default_value = "75s", value_parser = duration)]
+          default_value = "75s", value_parser = positive_duration)]
     pub keep_alive_timeout: Duration,
 
     /// What to log: error, warn, info, debug, trace, or directives such as `info,headgate=debug`
@@ -157,7 +157,7 @@ pub struct CheckArgs {
     pub output: Output,
 
     /// Exit with 1 on warnings, too
-    #[arg(long, env = "HEADGATE_CHECK_DENY_WARNINGS")]
+    #[arg(long, env = "HEADGATE_CHECK_DENY_WARNINGS", value_parser = clap::builder::BoolishValueParser::new())]
     pub deny_warnings: bool,
 }
 
@@ -217,6 +217,8 @@ pub fn environment(name: &str) -> Option<String> {
 /// Adds what comes from the environment alone. The error is one sentence without the value.
 pub fn complete(mut cli: Cli, environment: &dyn Fn(&str) -> Option<String>) -> Result<Cli, String> {
     if let Command::Serve(serve) = &mut cli.command {
+        // An empty variable counts as unset, as everywhere.
+        serve.manifests = serve.manifests.take().filter(|dir| !dir.as_os_str().is_empty());
         if serve.state_dir.is_none() {
             serve.state_dir = default_state_dir(environment);
         }
@@ -235,7 +237,10 @@ pub fn complete(mut cli: Cli, environment: &dyn Fn(&str) -> Option<String>) -> R
 /// Prints the completions of `shell` to standard output.
 pub fn print_completions(shell: clap_complete::Shell) {
     let mut command = <Cli as clap::CommandFactory>::command();
-    clap_complete::generate(shell, &mut command, "headgate", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "headgate", &mut script);
+    // A reader that has seen enough (`| head`) is no error.
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
 }
 
 /// The XDG base directory rules: `$XDG_STATE_HOME`, which must be absolute to count, else `~/.local/state`.
@@ -252,6 +257,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "not a duration; write it as `30s`, `2m` or `1h30m`".to_owned();
     let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(signed).map_err(|_| wrong())
+}
+
+/// A duration that is none would close every connection at once.
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|parsed| match parsed {
+        Duration::ZERO => Err("must be longer than nothing; write it as `15s`".to_owned()),
+        positive => Ok(positive),
+    })
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -293,6 +306,17 @@ mod tests {
         );
         assert_eq!(args.drain_timeout, Duration::from_secs(30));
         assert!(args.manifests.is_none() && args.admin_token.is_none() && args.state_dir.is_none());
+    }
+
+    #[test]
+    fn a_deadline_of_nothing_is_refused() {
+        for flag in ["--head-timeout", "--body-idle-timeout", "--keep-alive-timeout"] {
+            assert!(
+                serve(&[flag, "0s"], &[]).unwrap_err().contains("longer than nothing"),
+                "{flag}"
+            );
+        }
+        assert!(serve(&["--shutdown-delay", "0s", "--drain-timeout", "0s"], &[]).is_ok());
     }
 
     #[test]

@@ -66,6 +66,34 @@ where
     Ok(whole.freeze())
 }
 
+/// Bodies up to this size are read to be thrown away when their request is refused, so that the connection lives on: a
+/// client that is told of a wrong key should not lose its connection over it.
+const DISCARDED_BYTES_MAX: u64 = 64 * 1024;
+
+/// Reads and forgets a body that is declared to be small. False: it is not, or did not arrive; nothing more of it is read.
+pub async fn discard_small<B>(headers: &HeaderMap, body: B, idle: Duration) -> bool
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() {
+        return true;
+    }
+    if content_length(headers).is_none_or(|length| length > DISCARDED_BYTES_MAX) {
+        return false;
+    }
+    let mut reader = Reader {
+        body,
+        deadline: MovingDeadline::within(idle, TOTAL),
+    };
+    loop {
+        match reader.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
 fn bounded(bytes: Bytes) -> Result<Bytes, Refusal> {
     if bytes.len() > JSON_BYTES_MAX {
         Err(Refusal::BodyTooLarge(JSON_BYTES_MAX))

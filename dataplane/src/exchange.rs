@@ -39,6 +39,8 @@ pub struct Exchange {
     pub usage: Option<Usage>,
     /// The request while the provider works on it: what it costs should the client hang up before the provider says.
     pub in_work: Option<Arc<ChatRequest>>,
+    /// Whether bytes of the request's body may still be on their way: the connection cannot be used again.
+    pub is_body_unread: bool,
     first_byte_after: Option<Duration>,
     is_closed: bool,
 }
@@ -57,6 +59,7 @@ impl Exchange {
             attempts: 0,
             usage: None,
             in_work: None,
+            is_body_unread: true,
             first_byte_after: None,
             is_closed: false,
         }

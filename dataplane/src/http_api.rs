@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -16,7 +17,7 @@ use crate::gateway::Gateway;
 use crate::pipeline::RequestBody;
 use crate::refusal::Refusal;
 use crate::trace::TraceId;
-use crate::{pipeline, probes, reply};
+use crate::{answer_headers, pipeline, probes, reply};
 
 const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 
@@ -77,11 +78,31 @@ async fn chat_completions<B: RequestBody>(gateway: Arc<Gateway>, request: Reques
 }
 
 async fn list_models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    pipeline::list_models(&gateway, &headers).unwrap_or_else(|refusal| refuse(&refusal, &headers))
+    named(pipeline::list_models(&gateway, &headers), &headers)
 }
 
-async fn retrieve_model(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    pipeline::retrieve_model(&gateway, &headers, &id).unwrap_or_else(|refusal| refuse(&refusal, &headers))
+async fn retrieve_model(
+    State(gateway): State<Arc<Gateway>>,
+    id: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response {
+    // What is not text is the name of no model.
+    let found = id.map_err(|_| Refusal::NoSuchPath);
+    named(
+        found.and_then(|Path(id)| pipeline::retrieve_model(&gateway, &headers, &id)),
+        &headers,
+    )
+}
+
+/// An answer with the ids by which its request is found again.
+fn named(answered: Result<Response, Refusal>, headers: &HeaderMap) -> Response {
+    match answered {
+        Ok(mut response) => {
+            answer_headers::name_request(response.headers_mut(), TraceId::of(headers).header());
+            response
+        }
+        Err(refusal) => refuse(&refusal, headers),
+    }
 }
 
 fn refuse(refusal: &Refusal, headers: &HeaderMap) -> Response {

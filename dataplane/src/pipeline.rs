@@ -20,7 +20,7 @@ use headgate_llm::chat::ChatRequest;
 use crate::answer::{Answer, StreamBody};
 use crate::attempt::{Attempted, attempt};
 use crate::auth::{Authenticated, authenticate};
-use crate::body::{check_head, read_json};
+use crate::body::{check_head, discard_small, read_json};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
@@ -56,10 +56,19 @@ async fn answer_chat<B: RequestBody>(exchange: &mut Exchange, request: Request<B
     let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
     let (head, body) = request.into_parts();
 
-    let caller = authenticate(&runtime, &head.headers, SystemTime::now())?;
-    exchange.caller = Some(caller.clone());
+    let authenticated = authenticate(&runtime, &head.headers, SystemTime::now());
+    exchange.caller = authenticated.as_ref().ok().cloned();
+    let caller = match authenticated.and_then(|caller| check_head(&head.headers).map(|()| caller)) {
+        Ok(caller) => caller,
+        Err(refusal) => {
+            exchange.is_body_unread = !discard_small(&head.headers, body, gateway.bounds.body_idle_timeout).await;
+            return Err(refusal);
+        }
+    };
 
-    let request = read_chat(&gateway, &head.headers, body).await?;
+    let bytes = read_json(&head.headers, body, gateway.bounds.body_idle_timeout).await?;
+    exchange.is_body_unread = false;
+    let request = Arc::new(ChatRequest::parse(bytes)?);
     exchange.is_stream = request.stream;
 
     refuse_request_config(&head.headers)?;
@@ -81,16 +90,6 @@ async fn answer_chat<B: RequestBody>(exchange: &mut Exchange, request: Request<B
     };
     exchange.in_work = None;
     attempted
-}
-
-async fn read_chat<B: RequestBody>(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    body: B,
-) -> Result<Arc<ChatRequest>, Refusal> {
-    check_head(headers)?;
-    let bytes = read_json(headers, body, gateway.bounds.body_idle_timeout).await?;
-    Ok(Arc::new(ChatRequest::parse(bytes)?))
 }
 
 fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {

@@ -164,7 +164,9 @@ impl Refusal {
             Self::UnsupportedEncoding => "Send the body without `content-encoding`.",
             Self::BodyTimeout => "The request body stopped arriving. Send it again.",
             Self::BodyCut => "The request body broke off. Send it again.",
-            Self::NoSuchPath => "Unknown URL. The gateway serves POST /v1/chat/completions and GET /v1/models.",
+            Self::NoSuchPath => {
+                "Unknown URL. Clients have POST /v1/chat/completions and GET /v1/models, operations have /metrics, /snapshot and the probes on the admin listener."
+            }
             Self::MethodNotAllowed => "This URL does not take this method; the `allow` header names those it takes.",
             Self::NotReady => "The gateway has no configuration yet. Try again in a moment.",
             Self::Stopping => "The gateway is stopping. Send the request again.",

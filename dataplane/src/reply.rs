@@ -55,6 +55,12 @@ fn answer_headers(exchange: &Exchange, cost: Option<NanoUsd>, passing: HeaderMap
 /// A refusal of a request that has a record.
 pub fn refused(refusal: &Refusal, exchange: &Exchange) -> Response {
     let mut response = refusal_only(refusal, exchange.trace_id);
+    if exchange.is_body_unread {
+        // hyper closes such a connection; a client that is not told would run into that with its next request.
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if exchange.plan.is_some() {
         response
             .headers_mut()

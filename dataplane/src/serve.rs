@@ -169,10 +169,11 @@ async fn reload(gateway: Arc<Gateway>, mut deliveries: watch::Receiver<Arc<Deliv
     }
 }
 
-/// SIGTERM and SIGINT, caught from the moment this exists: without a handler they would end the process undrained.
+/// SIGTERM, SIGINT and SIGHUP, caught from the moment this exists: without a handler they would end the process undrained.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl StopSignals {
@@ -181,13 +182,18 @@ impl StopSignals {
         Self {
             terminate: caught(SignalKind::terminate()),
             interrupt: caught(SignalKind::interrupt()),
+            hang_up: caught(SignalKind::hangup()),
         }
     }
 
     async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                // Others reload on it; here every change is followed anyway, and ending would surprise.
+                _ = self.hang_up.recv() => tracing::info!("SIGHUP: nothing to do, changes are followed as they are saved"),
+            }
         }
     }
 }

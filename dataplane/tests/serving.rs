@@ -213,6 +213,25 @@ async fn every_wrong_key_is_refused_before_the_body_is_read() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_whether_the_connection_can_be_used_again() {
+    let gateway = gateway().await;
+    let unknown_key = |length: usize| {
+        let request = Request::post("/v1/chat/completions").header("content-length", length);
+        request.body(Body::from(vec![b' '; length])).expect("a request")
+    };
+    let small = send(&gateway, unknown_key(64 * 1024)).await;
+    assert_eq!(
+        (small.status().as_u16(), small.headers().get("connection")),
+        (401, None)
+    );
+    let large = send(&gateway, unknown_key(64 * 1024 + 1)).await;
+    assert_eq!(
+        (large.status().as_u16(), &large.headers()["connection"]),
+        (401, &"close".parse().expect("a value"))
+    );
+}
+
+#[tokio::test]
 async fn bad_requests_are_refused_in_openais_shape() {
     let gateway = gateway().await;
     let raw = |body: &str| {
@@ -303,4 +322,9 @@ async fn models_are_listed_and_shown_to_whoever_holds_a_key() {
         (Some("echo/hello"), Some("echo"))
     );
     refused(&gateway, get("/v1/models/none", TOKEN), 404, "model_not_found").await;
+    refused(&gateway, get("/v1/models/unknown%00%ff", TOKEN), 404, "unknown_url").await;
+    assert_eq!(
+        send(&gateway, get("/v1/models", TOKEN)).await.headers()["x-request-id"].len(),
+        32
+    );
 }

@@ -78,7 +78,7 @@ fn token(headers: &HeaderMap) -> Result<&[u8], Refusal> {
 }
 
 /// What follows `Bearer `, whose case does not matter (RFC 9110, section 11.1).
-fn bearer(value: &[u8]) -> Option<&[u8]> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
 }
