@@ -132,6 +132,27 @@ async fn without_a_key_of_ones_own_only_loopback_is_listened_on() {
 }
 
 #[tokio::test]
+async fn a_key_that_no_client_can_send_is_refused_at_the_start_and_the_rule_is_named() {
+    for wrong in [
+        "canary-canary-canary canary-canary-canary",
+        "canary-canary-canary-canary-canary-canary\n",
+        "canary-canary-canary-canary-canary-c\u{e4}n\u{e4}ry",
+    ] {
+        let mut variables = owned(&[NO_OLLAMA]);
+        variables.push(("HEADGATE_VIRTUAL_KEY", wrong.to_owned()));
+        let (refused, announced) = serve(variables, "127.0.0.1:8080").await;
+        let message = refused.expect_err("refused").message;
+        assert!(
+            message.starts_with("HEADGATE_VIRTUAL_KEY")
+                && message.contains("visible ASCII characters, no spaces, 32 or more")
+                && !message.contains("canary"),
+            "{message}"
+        );
+        assert!(announced.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn an_ollama_that_answers_is_served_and_one_that_does_not_is_not() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();

@@ -16,6 +16,8 @@ use tokio::sync::watch;
 const CANARY: &str = "canary-of-the-environment-0123456789";
 /// Far above the second or so that a change takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(25);
+/// Well above the second that it takes, well below the 30 s after which the folder is looked at anyway.
+const SOON: Duration = Duration::from_secs(8);
 
 /// A gateway's folder, its state folder, and what was announced at the terminal.
 struct World {
@@ -80,7 +82,20 @@ impl World {
 }
 
 async fn until(deliveries: &mut watch::Receiver<Arc<Delivery>>, is_so: impl Fn(&Delivery) -> bool) -> Arc<Delivery> {
-    let waiting = tokio::time::timeout(PATIENCE, deliveries.wait_for(|delivery| is_so(delivery)));
+    within(PATIENCE, deliveries, is_so).await
+}
+
+/// For what must not be left to the look every 30 s.
+async fn soon(deliveries: &mut watch::Receiver<Arc<Delivery>>, is_so: impl Fn(&Delivery) -> bool) -> Arc<Delivery> {
+    within(SOON, deliveries, is_so).await
+}
+
+async fn within(
+    patience: Duration,
+    deliveries: &mut watch::Receiver<Arc<Delivery>>,
+    is_so: impl Fn(&Delivery) -> bool,
+) -> Arc<Delivery> {
+    let waiting = tokio::time::timeout(patience, deliveries.wait_for(|delivery| is_so(delivery)));
     let delivery = waiting.await.expect("the change is delivered in time");
     Arc::clone(&delivery.expect("the watch goes on"))
 }
@@ -96,6 +111,10 @@ fn serves(delivery: &Delivery, provider: &str) -> bool {
         .snapshot
         .providers
         .contains_key(&ObjectName::new("default", provider))
+}
+
+fn says(delivery: &Delivery, part: &str) -> bool {
+    delivery.findings.iter().any(|finding| finding.message.contains(part))
 }
 
 const GENERATED: &str = "---\napiVersion: headgate.dev/v1alpha1\nkind: VirtualKey\nmetadata: {name: demo}\nspec:\n  generate: {secretName: demo-key}\n";
@@ -181,6 +200,84 @@ async fn a_bad_save_keeps_the_last_good_and_says_why_and_a_good_one_lifts_it() {
     fs::remove_dir_all(world.folder.path()).unwrap();
     let kept = until(&mut deliveries, |delivery| delivery.is_kept_from_before).await;
     assert!(serves(&kept, "one"));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_removed_and_made_anew_is_served_again_at_once() {
+    let world = World::new("");
+    let dir = world.folder.path().join("g");
+    let make = |name: &str| {
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("gateway.yaml"), provider(name)).unwrap();
+    };
+    make("one");
+    let mut deliveries = world.watched_at(&dir).await;
+    // At one go, as a script does it; the inode may be the old one.
+    for name in ["two", "three"] {
+        fs::remove_dir_all(&dir).unwrap();
+        make(name);
+        soon(&mut deliveries, |delivery| serves(delivery, name)).await;
+    }
+    // Step by step, as a person does it.
+    fs::remove_dir_all(&dir).unwrap();
+    soon(&mut deliveries, |delivery| {
+        says(delivery, "is gone; the last good state")
+    })
+    .await;
+    fs::create_dir(&dir).unwrap();
+    soon(&mut deliveries, |delivery| {
+        says(delivery, "is empty; the last good state")
+    })
+    .await;
+    fs::write(dir.join("gateway.yaml"), provider("four")).unwrap();
+    soon(&mut deliveries, |delivery| serves(delivery, "four")).await;
+    // Another folder is moved to its place.
+    fs::rename(&dir, world.folder.path().join("old")).unwrap();
+    make("five");
+    soon(&mut deliveries, |delivery| serves(delivery, "five")).await;
+    fs::write(dir.join("gateway.yaml"), provider("six")).unwrap();
+    soon(&mut deliveries, |delivery| serves(delivery, "six")).await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_suddenly_empty_keeps_the_last_good_and_says_so() {
+    let world = World::new(&provider("one"));
+    let mut deliveries = world.watched().await;
+    let first = deliveries.borrow_and_update().clone();
+    for empty in [true, false] {
+        if empty {
+            fs::remove_file(world.file()).unwrap();
+        } else {
+            world.save("\n");
+        }
+        let kept = until(&mut deliveries, |delivery| delivery.is_kept_from_before).await;
+        assert!(serves(&kept, "one") && kept.version == first.version);
+        assert!(
+            says(&kept, "is empty; the last good state stays in force"),
+            "{:?}",
+            kept.findings
+        );
+        world.save(&provider("one"));
+        let lifted = until(&mut deliveries, |delivery| !delivery.is_kept_from_before).await;
+        assert!(lifted.findings.is_empty() && serves(&lifted, "one"));
+    }
+    // A comment is not nothing: it is how one says that nothing is to be served.
+    world.save("# nothing for now\n");
+    until(&mut deliveries, |delivery| {
+        !serves(delivery, "one") && !delivery.is_kept_from_before
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_folder_that_is_empty_from_the_start_is_served_as_it_is() {
+    let world = World::new("");
+    fs::remove_file(world.file()).unwrap();
+    let mut deliveries = world.watched().await;
+    let first = deliveries.borrow_and_update().clone();
+    assert!(first.findings.is_empty() && first.snapshot.providers.is_empty());
+    world.save(&provider("one"));
+    soon(&mut deliveries, |delivery| serves(delivery, "one")).await;
 }
 
 #[tokio::test]

@@ -129,6 +129,10 @@ fn virtual_key(environment: &Environment, listen: SocketAddr) -> Result<Token, S
         Some(text) if text.chars().count() < VIRTUAL_KEY_CHARACTERS_MIN => Err(refusal(format!(
             "{VIRTUAL_KEY_VARIABLE} is shorter than {VIRTUAL_KEY_CHARACTERS_MIN} characters; use a longer one, or unset it to have one minted"
         ))),
+        // As `compile` judges a token; found there it would be an object left out, and a gateway that serves nobody.
+        Some(text) if !text.bytes().all(|byte| byte.is_ascii_graphic()) => Err(refusal(format!(
+            "{VIRTUAL_KEY_VARIABLE} holds a space or another character that no client can send in a key; it takes visible ASCII characters, no spaces, {VIRTUAL_KEY_CHARACTERS_MIN} or more; use such a one, or unset it to have one minted"
+        ))),
         Some(text) => Ok(Token {
             text: Arc::new(text),
             is_fresh: false,

@@ -4,6 +4,9 @@
 //! (`minted`, `compile`), so that a folder and a cluster come to the same snapshot. Two kinds of wrong are kept apart. What
 //! an API server would refuse refuses the load, and what was served before goes on being served: half a commit is nobody's
 //! intent. What it would accept is judged object by object, and a wrong one is left out.
+//!
+//! A served folder that is suddenly empty or gone is refused, too: it is far more often a checkout or a copy under way than
+//! the wish to revoke every key. An empty folder at the start is served as it is.
 
 mod admission;
 mod field;
@@ -69,11 +72,17 @@ impl Folder {
         })
     }
 
-    /// Reads and compiles the folder. `None`: its contents are still those of `fingerprint`.
-    fn load(&self, fingerprint: Option<[u8; 32]>, now_s: i64) -> Option<Loaded> {
+    /// Reads and compiles the folder. `None`: its contents are still those of `before`.
+    fn load(&self, before: Before, now_s: i64) -> Option<Loaded> {
         let contents = match folder::read(&self.dir) {
-            Ok(contents) if Some(contents.fingerprint) == fingerprint => return None,
+            Ok(contents) if Some(contents.fingerprint) == before.fingerprint => return None,
+            Ok(contents) if before.has_objects && is_blank(&contents.files) => {
+                return Some(Loaded::refused(vec![self.emptied("empty")], Some(contents.fingerprint)));
+            }
             Ok(contents) => contents,
+            Err(_) if before.has_objects && !self.dir.exists() => {
+                return Some(Loaded::refused(vec![self.emptied("gone")], None));
+            }
             // The next look may find the file readable though no content changed.
             Err(error) => return Some(Loaded::refused(vec![unreadable(&error)], None)),
         };
@@ -96,6 +105,16 @@ impl Folder {
             &files,
             fingerprint,
         ))
+    }
+
+    /// Says that the folder has nothing any more. `what`: in which way.
+    fn emptied(&self, what: &str) -> Report {
+        let message = format!(
+            "the folder `{}` is {what}; the last good state stays in force; put its manifests back, or restart to serve \
+             without them",
+            self.dir.display()
+        );
+        Report::new(Severity::Error, "FolderEmpty", message)
     }
 
     /// Puts generated keys where the operator would: into a Secret that the key owns. A Secret of that name which is in
@@ -136,6 +155,29 @@ impl fmt::Debug for Folder {
     }
 }
 
+/// What the load before found, as far as the next one depends on it. The default: there was none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    /// Of the newest load whose outcome depends on the contents alone; `None` looks closer the next time.
+    fingerprint: Option<[u8; 32]>,
+    /// Whether what is served came from at least one object.
+    has_objects: bool,
+}
+
+impl Before {
+    /// What there is to know for the load after `loaded`.
+    fn then(self, loaded: &Loaded) -> Self {
+        let has_objects = match loaded.outcome {
+            Outcome::Served { has_objects, .. } => has_objects,
+            Outcome::Refused => self.has_objects,
+        };
+        Self {
+            fingerprint: loaded.fingerprint,
+            has_objects,
+        }
+    }
+}
+
 /// What came of reading a folder once.
 struct Loaded {
     outcome: Outcome,
@@ -145,7 +187,11 @@ struct Loaded {
 }
 
 enum Outcome {
-    Served { snapshot: Snapshot, version: String },
+    Served {
+        snapshot: Snapshot,
+        version: String,
+        has_objects: bool,
+    },
     Refused,
 }
 
@@ -166,10 +212,15 @@ impl Loaded {
         fingerprint: Option<[u8; 32]>,
     ) -> Self {
         let Compiled { snapshot, findings, .. } = compile(resources, &Options::default(), sealing_key);
+        let has_objects = !admitted.objects.is_empty();
         let findings = report(findings, admitted, files);
         let version = snapshot.version();
         Self {
-            outcome: Outcome::Served { snapshot, version },
+            outcome: Outcome::Served {
+                snapshot,
+                version,
+                has_objects,
+            },
             findings,
             fingerprint,
         }
@@ -245,7 +296,7 @@ pub(super) fn load_generated(generated: Generated, environment: Environment) -> 
     let resources = resources(&admitted, &Variables::Environment(environment));
     match Loaded::compiled(&resources, &sealing_key, admitted, &files, None) {
         Loaded {
-            outcome: Outcome::Served { snapshot, version },
+            outcome: Outcome::Served { snapshot, version, .. },
             findings,
             ..
         } => Ok(Delivery {
@@ -407,6 +458,11 @@ fn sorted(mut reports: Vec<Report>) -> Vec<Report> {
     });
     reports.dedup();
     reports
+}
+
+/// Whether there is no manifest at all. A file that a save has just truncated is none; a comment is something.
+fn is_blank(files: &[SourceFile]) -> bool {
+    files.iter().all(|file| file.text.trim().is_empty())
 }
 
 fn unreadable(error: &folder::ReadError) -> Report {

@@ -4,17 +4,22 @@
 //! burst, a rename, a lost event or a duplicate cost one read and mean the same. Editors save in several steps, hence the
 //! quiet time before each read. A file system may have no events (network mounts) or lose them; a look every 30 s finds
 //! those changes, too.
+//!
+//! A watch is on a folder, not on its path: it ends with a folder that is removed or renamed, and one that is made anew may
+//! even get the old inode. Hence after any removal or rename all watches are set anew, before the read, so that nothing
+//! falls between the two; and while there is no folder, its path is looked at twice a second.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
-use super::{Folder, Loaded, Outcome};
+use super::{Before, Folder, Loaded, Outcome};
 use crate::diagnostic::{Report, Severity};
 use crate::source::{Delivery, StartError};
 
@@ -24,6 +29,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const QUIET_CAP: Duration = Duration::from_secs(1);
 /// How often to look without being told.
 const RESCAN: Duration = Duration::from_secs(30);
+/// How often to look for a folder that is gone: nothing tells when it is back.
+const REVISIT: Duration = Duration::from_millis(500);
 
 /// Keeps the deliveries of one folder current.
 pub struct Watching {
@@ -31,8 +38,7 @@ pub struct Watching {
     watched: Watched,
     changed: Arc<Notify>,
     deliveries: watch::Sender<Arc<Delivery>>,
-    /// Of the newest load whose outcome depends on the contents alone; `None` looks closer the next time.
-    fingerprint: Option<[u8; 32]>,
+    before: Before,
 }
 
 /// Loads a folder for the first time and prepares to watch it.
@@ -41,10 +47,11 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
     let changed = Arc::new(Notify::new());
     // Before the first read: what is saved while it runs is seen by one of the two.
     let watched = Watched::new(&folder.dir, Arc::clone(&changed));
-    let loaded = load(&folder, None)
+    let loaded = load(&folder, Before::default())
         .await
         .expect("without a fingerprint to compare with, a load has an outcome");
-    let Outcome::Served { snapshot, version } = loaded.outcome else {
+    let before = Before::default().then(&loaded);
+    let Outcome::Served { snapshot, version, .. } = loaded.outcome else {
         let message = format!(
             "nothing is served: `{}` cannot be loaded as it is",
             folder.dir.display()
@@ -70,7 +77,7 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
             watched,
             changed,
             deliveries,
-            fingerprint: loaded.fingerprint,
+            before,
         },
     ))
 }
@@ -78,17 +85,16 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
 impl Watching {
     /// Runs until nobody listens any more. May be dropped at any time.
     pub async fn run(mut self) {
-        let mut rescan = interval_at(Instant::now() + RESCAN, RESCAN);
-        rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            let patience = if self.watched.is_lost() { REVISIT } else { RESCAN };
             tokio::select! {
                 () = settled(&self.changed) => {}
-                _ = rescan.tick() => {}
+                () = sleep_until(Instant::now() + patience) => {}
                 () = self.deliveries.closed() => return,
             }
             self.watched.follow(&self.folder.dir);
-            if let Some(loaded) = load(&self.folder, self.fingerprint).await {
-                self.fingerprint = loaded.fingerprint;
+            if let Some(loaded) = load(&self.folder, self.before).await {
+                self.before = self.before.then(&loaded);
                 self.deliver(loaded);
             }
         }
@@ -102,7 +108,7 @@ impl Watching {
                 Outcome::Served { version, .. } if version == current.version => {
                     (Arc::clone(&current.snapshot), version, false)
                 }
-                Outcome::Served { snapshot, version } => (Arc::new(snapshot), version, false),
+                Outcome::Served { snapshot, version, .. } => (Arc::new(snapshot), version, false),
                 Outcome::Refused => (Arc::clone(&current.snapshot), current.version.clone(), true),
             };
             let is_same = version == current.version
@@ -123,13 +129,13 @@ impl Watching {
     }
 }
 
-/// Reading and compiling is work for a blocking thread. `None`: the contents are those of `fingerprint`.
-async fn load(folder: &Arc<Folder>, fingerprint: Option<[u8; 32]>) -> Option<Loaded> {
+/// Reading and compiling is work for a blocking thread. `None`: the contents are those of `before`.
+async fn load(folder: &Arc<Folder>, before: Before) -> Option<Loaded> {
     let folder = Arc::clone(folder);
     let now_s = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    let loading = tokio::task::spawn_blocking(move || folder.load(fingerprint, now_s));
+    let loading = tokio::task::spawn_blocking(move || folder.load(before, now_s));
     match loading.await {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -170,20 +176,29 @@ struct Watched {
     /// The folder behind all links, and the folder that holds the link if the folder is one: swapping the link changes
     /// nothing in either target.
     paths: Vec<(PathBuf, RecursiveMode, Identity)>,
+    /// Set with an event after which a watch may have ended unseen.
+    is_stale: Arc<AtomicBool>,
     trouble: Option<Report>,
 }
 
 impl Watched {
     fn new(dir: &Path, changed: Arc<Notify>) -> Self {
+        let is_stale = Arc::new(AtomicBool::new(false));
+        let stale = Arc::clone(&is_stale);
         let made = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error may mean lost events: look again.
-            if event.map_or(true, |event| is_change(event.kind)) {
+            let kind = event.map_or(EventKind::Any, |event| event.kind);
+            if may_end_a_watch(kind) {
+                stale.store(true, Ordering::Release);
+            }
+            if is_change(kind) {
                 changed.notify_one();
             }
         });
         let mut this = Self {
             watcher: None,
             paths: Vec::new(),
+            is_stale,
             trouble: None,
         };
         match made {
@@ -197,7 +212,13 @@ impl Watched {
     /// Watches what `dir` is now: the folder may have been replaced, or its link swapped.
     fn follow(&mut self, dir: &Path) {
         let Some(watcher) = &mut self.watcher else { return };
-        let Ok(real) = dir.canonicalize() else { return };
+        let is_stale = self.is_stale.swap(false, Ordering::AcqRel);
+        let Ok(real) = dir.canonicalize() else {
+            for (path, ..) in self.paths.drain(..) {
+                let _ = watcher.unwatch(&path);
+            }
+            return;
+        };
         let identity = identity(&real);
         let mut paths = vec![(real, RecursiveMode::Recursive, identity)];
         if dir.is_symlink()
@@ -210,7 +231,7 @@ impl Watched {
             };
             paths.push((parent.to_owned(), RecursiveMode::NonRecursive, self::identity(parent)));
         }
-        if paths == self.paths && self.trouble.is_none() {
+        if paths == self.paths && self.trouble.is_none() && !is_stale {
             return;
         }
         for (path, ..) in self.paths.drain(..) {
@@ -224,6 +245,11 @@ impl Watched {
             }
         }
         self.paths = paths;
+    }
+
+    /// Whether there was no folder to watch when it was last looked for.
+    fn is_lost(&self) -> bool {
+        self.watcher.is_some() && self.paths.is_empty()
     }
 }
 
@@ -241,6 +267,15 @@ fn is_change(kind: EventKind) -> bool {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,
     }
+}
+
+/// Whether what is watched may not be there any more, or be another of the same name. An event of any kind may tell of
+/// trouble, and counts.
+fn may_end_a_watch(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any | EventKind::Other
+    )
 }
 
 fn unwatched(dir: &Path, error: &notify::Error) -> Report {
