@@ -2,7 +2,7 @@
 //!
 //! The findings are those of `serve`, from the same function. Nothing is contacted, no variable is expanded and no key is
 //! minted, so it may run on any machine and on anybody's branch. The exit code is for CI: 0 nothing wrong, 1 findings
-//! (warnings only with `--deny-warnings`), 2 the folder cannot be read.
+//! (warnings only with `--deny-warnings`), 2 the folder cannot be read. JSON is a document in each of these cases.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::args::{self, CheckArgs, Output};
-use crate::diagnostic::{self, Report, Severity, Style};
+use crate::diagnostic::{self, Place, Report, Severity, Style, mask};
 use crate::source::manifests::{self, Checked};
 
 /// What the command prints and how it exits.
@@ -57,12 +57,46 @@ pub fn run(args: &CheckArgs) -> ExitCode {
 pub fn verdict(args: &CheckArgs, style: Style) -> Verdict {
     match manifests::check(&args.dir) {
         Ok(checked) => judge(&checked, args, style),
-        Err(error) => Verdict {
-            output: String::new(),
-            error: format!("error: {error}\n"),
-            exit_code: 2,
-        },
+        Err(error) => unreadable(&error.to_string(), args.output),
     }
+}
+
+/// Nothing was judged, so there is nothing to say but why.
+fn unreadable(message: &str, output: Output) -> Verdict {
+    let report = Report::new(Severity::Error, "Unreadable", message).at(named(message));
+    let output = match output {
+        Output::Text => String::new(),
+        Output::Json => json(&Document {
+            clean: false,
+            files: 0,
+            objects: 0,
+            errors: 1,
+            warnings: 0,
+            findings: &[report],
+        }),
+    };
+    Verdict {
+        output,
+        error: format!("error: {}\n", mask::controls(message)),
+        exit_code: 2,
+    }
+}
+
+/// The file or folder that a message puts into backticks, which a name may hold itself. Where in it is not known, so its
+/// beginning stands for the whole.
+fn named(message: &str) -> Option<Place> {
+    let (start, end) = (message.find('`')? + 1, message.rfind('`')?);
+    Some(Place {
+        file: message.get(start..end)?.to_owned(),
+        line: 1,
+        column: 1,
+        length: 1,
+        line_text: String::new(),
+    })
+}
+
+fn json(document: &Document<'_>) -> String {
+    serde_json::to_string_pretty(document).expect("reports are strings and numbers") + "\n"
 }
 
 fn judge(checked: &Checked, args: &CheckArgs, style: Style) -> Verdict {
@@ -75,17 +109,14 @@ fn judge(checked: &Checked, args: &CheckArgs, style: Style) -> Verdict {
     let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
     let clean = errors == 0 && (warnings == 0 || !args.deny_warnings);
     let output = match args.output {
-        Output::Json => {
-            let document = Document {
-                clean,
-                files: *files,
-                objects: *objects,
-                errors,
-                warnings,
-                findings,
-            };
-            serde_json::to_string_pretty(&document).expect("reports are strings and numbers") + "\n"
-        }
+        Output::Json => json(&Document {
+            clean,
+            files: *files,
+            objects: *objects,
+            errors,
+            warnings,
+            findings,
+        }),
         Output::Text => {
             let mut text = diagnostic::render(findings, style);
             let counts = diagnostic::count(findings);

@@ -2,8 +2,11 @@
 //!
 //! A [`Report`] carries the one source line it points at, so it can be drawn long after the file changed. That line is
 //! handed over already cleared of secrets: what a Secret holds is masked before it gets here (see
-//! `source/manifests/file.rs`), and the JSON form has no source text at all. The JSON form is documented, stable, and
-//! the same in `headgate check --output json` and in `/snapshot`.
+//! `source/manifests/file.rs`), and the JSON form has no source text at all. What looks like a credential in any other
+//! place is masked here, in lines and messages alike, and no file name or message commands a terminal (see `mask`). The
+//! JSON form is documented, stable, and the same in `headgate check --output json` and in `/snapshot`.
+
+pub(crate) mod mask;
 
 use std::fmt;
 
@@ -60,7 +63,7 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+        write!(f, "{}:{}:{}", mask::controls(&self.file), self.line, self.column)
     }
 }
 
@@ -91,7 +94,7 @@ pub struct Report {
 impl Report {
     /// A report that is about no object and no place yet.
     pub fn new(severity: Severity, reason: impl Into<String>, message: impl Into<String>) -> Self {
-        let (reason, message) = (reason.into(), message.into());
+        let (reason, message) = (reason.into(), shown(&message.into()));
         Self {
             severity,
             reason,
@@ -113,7 +116,7 @@ impl Report {
     /// The same, about the field at `path`; empty: the whole object.
     #[must_use]
     pub fn in_field(mut self, path: impl Into<String>) -> Self {
-        self.field = Some(path.into()).filter(|path| !path.is_empty());
+        self.field = Some(shown(&path.into())).filter(|path| !path.is_empty());
         self
     }
 
@@ -130,6 +133,11 @@ impl Report {
         self.help = Some(help.into());
         self
     }
+}
+
+/// Text of ours with words of a file in it, as it may be shown.
+fn shown(text: &str) -> String {
+    mask::credentials(&mask::controls(text))
 }
 
 /// One line for logs: no source text, no colour.
@@ -239,7 +247,7 @@ impl<'a> Drawn<'a> {
         Self {
             report,
             headline,
-            source: shown.map(SourceLine),
+            source: shown.map(|place| SourceLine::of(place, report.field.as_deref())),
         }
     }
 }
@@ -284,22 +292,34 @@ impl Diagnostic for Drawn<'_> {
 
 /// One line of a file that is no longer at hand, as source code: only that line, numbered as in the file.
 #[derive(Debug)]
-struct SourceLine<'a>(&'a Place);
+struct SourceLine<'a> {
+    place: &'a Place,
+    /// The line as it may be shown; as many characters as the line has.
+    text: String,
+}
 
-impl SourceLine<'_> {
+impl<'a> SourceLine<'a> {
+    /// The line of a finding about `field`, without what may be a credential.
+    fn of(place: &'a Place, field: Option<&str>) -> Self {
+        let line = &place.line_text;
+        let is_sensitive = field.is_some_and(mask::is_sensitive);
+        let masked = if is_sensitive {
+            mask::values_behind(line, place.column - 1)
+        } else {
+            line.clone()
+        };
+        let text = mask::controls_in_place(&mask::credentials(&masked));
+        Self { place, text }
+    }
+
     /// Bytes of the marked characters within the line.
     fn span(&self) -> SourceSpan {
-        let Place {
-            column,
-            length,
-            line_text,
-            ..
-        } = self.0;
+        let Place { column, length, .. } = self.place;
         let byte_of = |character: usize| {
-            line_text
+            self.text
                 .char_indices()
                 .nth(character)
-                .map_or(line_text.len(), |(at, _)| at)
+                .map_or(self.text.len(), |(at, _)| at)
         };
         let start = byte_of(column - 1);
         let end = byte_of(column - 1 + length);
@@ -314,16 +334,10 @@ impl SourceCode for SourceLine<'_> {
         _: usize,
         _: usize,
     ) -> Result<Box<dyn SpanContents<'b> + 'b>, MietteError> {
-        let Place {
-            file,
-            line,
-            column,
-            line_text,
-            ..
-        } = self.0;
-        let whole_line = (0, line_text.len()).into();
-        let contents =
-            MietteSpanContents::new_named(file.clone(), line_text.as_bytes(), whole_line, line - 1, column - 1, 1);
+        let Place { file, line, column, .. } = self.place;
+        let whole_line = (0, self.text.len()).into();
+        let file = mask::controls(file).into_owned();
+        let contents = MietteSpanContents::new_named(file, self.text.as_bytes(), whole_line, line - 1, column - 1, 1);
         Ok(Box::new(contents))
     }
 }

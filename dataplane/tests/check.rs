@@ -223,7 +223,7 @@ fn warnings_fail_only_where_they_are_denied() {
 
 #[test]
 fn a_folder_that_cannot_be_read_is_exit_code_2() {
-    let verdict = check(Path::new("/nowhere/at/all"), Output::Json, false);
+    let verdict = check(Path::new("/nowhere/at/all"), Output::Text, false);
     assert_eq!((verdict.exit_code, verdict.output.as_str()), (2, ""));
     assert!(
         verdict.error.contains("cannot read `/nowhere/at/all`"),
@@ -252,6 +252,12 @@ fn no_value_of_a_secret_is_ever_shown() {
             "{{\"apiVersion\": \"v1\", \"kind\": \"Secret\", \"metadata\": {{}}, \"stringData\": {{\"a\": \"{canary}\"}}}}\n"
         ),
         format!(
+            "{{apiVersion: v1, kind: List, items: [{{apiVersion: v1, kind: Secret, metadata: {{name: s}}, stringData: {{key: [{canary}]}}}}]}}\n"
+        ),
+        format!(
+            "{{apiVersion: v1, kinds: List, items: [{{apiVersion: v1, kind: Secret, metadata: {{name: s}}, stringData: {{key: {canary}}}}}]}}\n"
+        ),
+        format!(
             "apiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: x}}\nspec:\n  type: Echo\n  discover: Any\n  headers: [{{name: authorization, value: \"Bearer {canary}\"}}]\n"
         ),
         format!(
@@ -264,6 +270,102 @@ fn no_value_of_a_secret_is_ever_shown() {
             let said = format!("{}{}", verdict.output, verdict.error);
             assert!(!said.contains("canary"), "{text}\n{said}");
         }
+    }
+}
+
+#[test]
+fn a_credential_in_a_wrong_field_is_masked_and_the_field_is_named() {
+    let manifest = |kind: &str, spec: &str| {
+        format!("apiVersion: headgate.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n")
+    };
+    let wrong = [
+        (
+            "LLMProvider",
+            "{type: OpenAI, credential: sk-live-canary1}",
+            "credential: *",
+        ),
+        (
+            "LLMProvider",
+            "{type: OpenAI, discover: sk-live-canary1}",
+            "discover: *",
+        ),
+        (
+            "LLMProvider",
+            "{type: OpenAI, discover: Any, apiKey: sk-canary1}",
+            "apiKey: *",
+        ),
+        (
+            "LLMProvider",
+            "{type: OpenAI, discover: Any, apiKey: canary}",
+            "apiKey: *",
+        ),
+        (
+            "LLMProvider",
+            "{type: OpenAI, discover: Any, headers: {Authorization: Bearer canary}}",
+            "headers: {Authorization: *",
+        ),
+        ("VirtualKey", "{secretRef: {name: k, key: a canary}}", "key: * *"),
+        (
+            "VirtualKey",
+            "{secretRef: {name: k, key: \"a \\\"canary\"}}",
+            "key: \"* *",
+        ),
+    ];
+    for (kind, spec, shown) in wrong {
+        let text = manifest(kind, spec);
+        let verdict = check_text(&[("a.yaml", &text)]);
+        assert!(!verdict.output.contains("canary"), "{}", verdict.output);
+        assert!(verdict.output.contains(shown), "{}", verdict.output);
+        let (json, exit_code) = check_json(&[("a.yaml", &text)]);
+        assert!(exit_code == 1 && !json.to_string().contains("canary"), "{json:#}");
+    }
+}
+
+#[test]
+fn a_file_name_commands_no_terminal() {
+    let echo = "apiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {name: echo}\nspec: {type: Echo, discover: Any, x: 1}\n";
+    let unreadable: &[u8] = b"\xff";
+    for texts in [
+        [echo.as_bytes(), echo.as_bytes()],
+        [echo.as_bytes(), b"a: ["],
+        [b"a: \x01\n", unreadable],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in ["a\u{1b}[31m.yaml", "b\u{1b}]0;x\u{7}.yaml"].into_iter().zip(texts) {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        for output in [Output::Text, Output::Json] {
+            let verdict = check(dir.path(), output, false);
+            let said = verdict.output + &verdict.error;
+            assert!(said.contains("u{1b}") || said.contains("u001b"), "{said}");
+            assert!(!said.contains(['\u{1b}', '\u{7}']), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn json_is_a_document_even_where_a_file_cannot_be_read() {
+    let make: [fn(&Path); 3] = [
+        |path| fs::write(path, b"\xff\xfe").unwrap(),
+        |path| std::os::unix::fs::symlink("nowhere", path).unwrap(),
+        |path| std::os::unix::fs::symlink("a.yaml", path).unwrap(),
+    ];
+    for make in make {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        make(&path);
+        let verdict = check(dir.path(), Output::Json, false);
+        let json: Value = serde_json::from_str(&verdict.output).unwrap();
+        let finding = &json["findings"][0];
+        assert_eq!(
+            (verdict.exit_code, &json["clean"], &json["errors"]),
+            (2, &false.into(), &1.into())
+        );
+        assert_eq!(
+            (&finding["reason"], finding["file"].as_str()),
+            (&"Unreadable".into(), path.to_str())
+        );
+        assert!(finding["message"].as_str().unwrap().contains("a.yaml"), "{json:#}");
     }
 }
 

@@ -14,7 +14,7 @@ use super::field;
 use super::file::SourceFile;
 use super::secret;
 use super::yaml::{self, Document};
-use crate::diagnostic::{Report, Severity, Subject};
+use crate::diagnostic::{Report, Severity, Subject, mask};
 
 /// Lists within lists.
 const LIST_DEPTH_MAX: usize = 4;
@@ -72,6 +72,9 @@ pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
             Ok(documents) => {
                 for document in &documents {
                     file.mask(document);
+                    for wrapped in document.wrapped() {
+                        file.mask(&wrapped);
+                    }
                 }
                 for document in documents {
                     admit_document(file, index, document, 0, &mut admitted);
@@ -81,7 +84,7 @@ pub(super) fn admit(files: &mut [SourceFile]) -> Admitted {
                 let message = file.mask_unreadable(&error);
                 let place = error.spot.map(|spot| file.place(spot));
                 let message = if place.is_none() {
-                    format!("{}: {message}", file.name)
+                    format!("{}: {message}", mask::controls(&file.name))
                 } else {
                     message
                 };
@@ -160,6 +163,11 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
         } else {
             document.spot(&pointer)
         };
+        let value = document.value.pointer(&pointer).and_then(Value::as_str);
+        let message = match value {
+            Some(value) if mask::is_sensitive(&path) => without_value(&message, value),
+            _ => message,
+        };
         let report = Report::new(Severity::Error, "Invalid", message)
             .in_field(path)
             .at(file.place(spot));
@@ -175,6 +183,14 @@ fn admit_document(file: &SourceFile, index: usize, mut document: Document, depth
         file: index,
         document,
     });
+}
+
+/// Takes the value out of a message about a field that may hold a credential; messages quote as Rust or as JSON does.
+fn without_value(message: &str, value: &str) -> String {
+    let masked = "\"…\"";
+    message
+        .replace(&format!("{value:?}"), masked)
+        .replace(&Value::from(value).to_string(), masked)
 }
 
 /// What a manifest is to us.

@@ -90,31 +90,56 @@ impl Document {
         key.unwrap_or(value)
     }
 
+    /// Every mapping within this document that may be a manifest itself, as a document of its own: items of a list, and
+    /// what other people's kinds wrap.
+    pub(super) fn wrapped(&self) -> Vec<Document> {
+        let has_manifest_key = |pointer: &&String| {
+            let value = self.value.pointer(pointer);
+            value.is_some_and(|value| {
+                ["kind", "data", "stringData"]
+                    .iter()
+                    .any(|key| value.get(key).is_some())
+            })
+        };
+        let wrapped = self
+            .positions
+            .keys()
+            .filter(|pointer| !pointer.is_empty())
+            .filter(has_manifest_key);
+        wrapped
+            .map(|pointer| Document {
+                value: self.value.pointer(pointer).cloned().unwrap_or_default(),
+                positions: positions_below(&self.positions, pointer),
+            })
+            .collect()
+    }
+
     /// The items of the list at `pointer` as documents of their own, for `kind: List`.
     pub(super) fn into_items(self, pointer: &str) -> Vec<Document> {
         let Self { mut value, positions } = self;
         let Some(Value::Array(items)) = value.pointer_mut(pointer).map(Value::take) else {
             return Vec::new();
         };
-        let of_item = |index: usize| {
-            let prefix = format!("{pointer}/{index}");
-            let below = positions
-                .range(prefix.clone()..)
-                .take_while(|(key, _)| key.starts_with(&prefix));
-            below
-                .filter_map(|(key, position)| Some((key.strip_prefix(&prefix)?.to_owned(), *position)))
-                .filter(|(rest, _)| rest.is_empty() || rest.starts_with('/'))
-                .collect()
-        };
         items
             .into_iter()
             .enumerate()
             .map(|(index, value)| Document {
                 value,
-                positions: of_item(index),
+                positions: positions_below(&positions, &format!("{pointer}/{index}")),
             })
             .collect()
     }
+}
+
+/// The positions at and below `pointer`, as seen from there.
+fn positions_below(positions: &BTreeMap<String, Position>, pointer: &str) -> BTreeMap<String, Position> {
+    let below = positions
+        .range(pointer.to_owned()..)
+        .take_while(|(key, _)| key.starts_with(pointer));
+    below
+        .filter_map(|(key, position)| Some((key.strip_prefix(pointer)?.to_owned(), *position)))
+        .filter(|(rest, _)| rest.is_empty() || rest.starts_with('/'))
+        .collect()
 }
 
 /// The pointer of these segments.
