@@ -31,7 +31,7 @@ fn serve(args: ServeArgs) -> ExitCode {
             message: message.clone(),
             findings: Vec::new(),
         }),
-        Ok(_) => match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(_) => match scheduler().enable_all().build() {
             Ok(runtime) => runtime.block_on(serve::serve(args, Arc::new(args::environment), Arc::new(announce))),
             Err(error) => Err(StartError {
                 message: format!("cannot start: {error}"),
@@ -48,6 +48,15 @@ fn serve(args: ServeArgs) -> ExitCode {
             eprintln!("headgate: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// On one core (a pod with a CPU limit of one) there is nobody to share work with, and a scheduler that could would cost a
+/// request a twentieth of its work.
+fn scheduler() -> tokio::runtime::Builder {
+    match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() == 1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
     }
 }
 
