@@ -38,8 +38,6 @@ pub struct Metrics {
     pub in_flight: IntGauge,
     /// Open connections of clients.
     pub connections: IntGauge,
-    /// Connections that were closed at once because the bound was reached.
-    pub connections_refused: IntCounter,
     /// When the running snapshot came into force, Unix seconds.
     pub snapshot_loaded_timestamp: IntGauge,
     /// Virtual keys in force.
@@ -104,10 +102,6 @@ impl Metrics {
             ),
             in_flight: gauge("headgate_in_flight_requests", "Requests that are being served."),
             connections: gauge("headgate_connections", "Open connections of clients."),
-            connections_refused: counter(
-                "headgate_connections_refused_total",
-                "Connections closed at once because the bound was reached.",
-            ),
             snapshot_loaded_timestamp: gauge(
                 "headgate_snapshot_loaded_timestamp_seconds",
                 "When the running snapshot came into force.",

@@ -2,7 +2,7 @@
 //!
 //! HTTP/1.1, and a pool of our own over hyper's connections. The usual client keeps one HTTP/2 connection per host and
 //! queues streams at its limit (fifty one-second calls at ten streams took five seconds); it also costs a request a
-//! seventh of all the work that is done for it, for choices that a provider with one address does not have.
+//! tenth of its instructions, for choices that a provider with one address does not have.
 
 pub mod address;
 pub mod body;
