@@ -205,12 +205,21 @@ fn another_sealing_key_changes_what_is_sealed_and_nothing_that_is_found() {
 }
 
 #[test]
-fn what_was_compiled_survives_the_codec() {
-    use headgate_snapshot::{FORMAT, codec};
+fn what_was_compiled_survives_being_delivered() {
+    use headgate_snapshot::delivery::{Digest, Generation, Layout, assemble, shards_of};
+    use headgate_snapshot::{FORMAT, record};
     let (resources, options) = all_cases();
     let snapshot = compile(&resources, &options, &world::sealing_key()).snapshot;
-    let bytes = codec::encode(&snapshot, FORMAT).expect("the format is known");
-    assert_eq!(codec::decode(&bytes).expect("it is whole"), snapshot);
+    let (layout, shards) = shards_of(&record::records_of(&snapshot), Layout::default()).expect("none is too large");
+    let generation = Generation {
+        sequence: 1,
+        format: FORMAT,
+        root: snapshot.version().parse::<Digest>().expect("a version is a digest"),
+        key_id: world::sealing_key().id().to_owned(),
+        layout,
+        shards: shards.iter().map(|shard| shard.reference).collect(),
+    };
+    assert_eq!(assemble(&generation, shards).expect("it is whole"), snapshot);
 }
 
 #[test]

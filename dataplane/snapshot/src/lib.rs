@@ -4,7 +4,7 @@
 //! intent gives an equal snapshot, equal records and an equal [`Snapshot::version`], whatever order the manifests came in.
 
 pub mod caller;
-pub mod codec;
+pub mod delivery;
 pub mod name;
 pub mod origin;
 pub mod price;
@@ -27,9 +27,9 @@ pub use route::{Backend, ModelTable, Retry, Route, Strategy, Target};
 pub use sealed::{KeyDigester, OpenError, Sealed, SealingKey};
 use serde::{Deserialize, Serialize};
 
-/// The newest snapshot format this build writes.
-pub const FORMAT: u32 = 1;
-/// The oldest snapshot format this build reads: N and N-1, and there has been no format 0.
+/// The newest snapshot format that this build reads and writes: shards stored deflated.
+pub const FORMAT: u32 = 2;
+/// The oldest snapshot format that this build reads and writes, N-1: shards stored plain.
 pub const OLDEST_READABLE_FORMAT: u32 = 1;
 
 /// All that a data plane serves at one moment.

@@ -1,7 +1,7 @@
 //! Canonical records: one per object, each with a digest, so that equal intent is equal bytes however it is laid out.
 //!
-//! The body is JSON written by serde from ordered maps, which makes it canonical without a canonicaliser; `codec` checks
-//! on reading that a body is what we would have written. The version of a snapshot is a digest over the sorted pairs of
+//! The body is JSON written by serde from ordered maps, which makes it canonical without a canonicaliser; on reading, a body
+//! that we would have written otherwise is refused. The version of a snapshot is a digest over the sorted pairs of
 //! record key and record digest, never over a file, so records may be grouped into shards in any way.
 
 use std::collections::BTreeMap;

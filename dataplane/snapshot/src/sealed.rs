@@ -24,6 +24,7 @@ mod label {
     pub(super) const ENCRYPTION: &[u8] = b"headgate/v1/credential-encryption";
     pub(super) const NONCE: &[u8] = b"headgate/v1/credential-nonce";
     pub(super) const TOKEN_DIGEST: &[u8] = b"headgate/v1/token-digest";
+    pub(super) const POINTER: &[u8] = b"headgate/v1/pointer";
 }
 
 /// The kind that stands in the associated data: only providers hold credentials so far.
@@ -36,6 +37,7 @@ pub struct SealingKey {
     id: String,
     cipher: Aes256Gcm,
     nonces: Hmac<Sha256>,
+    pointers: Hmac<Sha256>,
     digester: KeyDigester,
 }
 
@@ -49,6 +51,7 @@ impl SealingKey {
             id,
             cipher: Aes256Gcm::new((&*encryption).into()),
             nonces: keyed(&subkey(&root, label::NONCE)),
+            pointers: keyed(&subkey(&root, label::POINTER)),
             digester: KeyDigester {
                 state: keyed(&subkey(&root, label::TOKEN_DIGEST)),
             },
@@ -105,6 +108,16 @@ impl SealingKey {
             )
             .map(Zeroizing::new)
             .map_err(|_| OpenError::Tampered)
+    }
+
+    /// The tag by which a pointer is known to come from somebody with this key.
+    pub(crate) fn sign_pointer(&self, text: &[u8]) -> [u8; 32] {
+        self.pointers.clone().chain_update(text).finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` is that of `text`, compared in constant time.
+    pub(crate) fn is_pointer_signature(&self, text: &[u8], tag: &[u8; 32]) -> bool {
+        self.pointers.clone().chain_update(text).verify_slice(tag).is_ok()
     }
 
     fn nonce(&self, associated: &[u8], plaintext: &[u8]) -> [u8; 12] {
