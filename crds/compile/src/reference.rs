@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use headgate_crds::{AllowedNamespaces, Budget, GuardrailPolicy, LLMProvider, NamespacesFrom, RoutePolicy, VirtualKey};
 use headgate_snapshot::ObjectName;
@@ -211,9 +212,10 @@ pub(crate) fn not_found(kind: Kind, name: &ObjectName, from: &str) -> String {
 
 /// Objects by name. One name twice cannot happen in a cluster; of what a folder may hold, the same one is kept in whatever
 /// order the files are read.
-fn by_name<'a, T: Object>(objects: &'a [T], findings: &mut Findings) -> BTreeMap<ObjectName, &'a T> {
+fn by_name<'a, T: Object>(objects: &'a [Arc<T>], findings: &mut Findings) -> BTreeMap<ObjectName, &'a T> {
     let mut map: BTreeMap<ObjectName, &'a T> = BTreeMap::new();
     for object in objects {
+        let object: &'a T = object;
         let name = object.name();
         let Some(other) = map.insert(name.clone(), object) else {
             continue;

@@ -3,24 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use headgate_crds::{Budget, GuardrailPolicy, LLMProvider, RoutePolicy, VirtualKey};
 use headgate_snapshot::ObjectName;
 use zeroize::Zeroizing;
 
-/// All objects of one world, in any order.
+/// All objects of one world, in any order. They are shared, not copied: whoever watches a cluster hands over the very
+/// objects that the watch keeps.
 #[derive(Clone, Debug, Default)]
 pub struct Resources {
     /// `LLMProvider`s.
-    pub providers: Vec<LLMProvider>,
+    pub providers: Vec<Arc<LLMProvider>>,
     /// `RoutePolicy`s.
-    pub routes: Vec<RoutePolicy>,
+    pub routes: Vec<Arc<RoutePolicy>>,
     /// `VirtualKey`s.
-    pub keys: Vec<VirtualKey>,
+    pub keys: Vec<Arc<VirtualKey>>,
     /// `Budget`s.
-    pub budgets: Vec<Budget>,
+    pub budgets: Vec<Arc<Budget>>,
     /// `GuardrailPolicy`s.
-    pub guardrails: Vec<GuardrailPolicy>,
+    pub guardrails: Vec<Arc<GuardrailPolicy>>,
     /// Secrets. Those that nothing names do no harm, but need not be here: [`Compiled::lookups`](crate::Compiled) says
     /// which are named.
     pub secrets: BTreeMap<ObjectName, Secret>,

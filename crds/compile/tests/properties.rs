@@ -7,6 +7,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use headgate_compile::{
@@ -33,7 +34,8 @@ fn all_cases() -> (Resources, Options) {
         macro_rules! rename {
             ($($list:ident)*) => {$(
                 for mut object in std::mem::take(&mut resources.$list) {
-                    object.metadata.namespace = object.metadata.namespace.as_deref().map(renamed);
+                    let metadata = &mut Arc::make_mut(&mut object).metadata;
+                    metadata.namespace = metadata.namespace.as_deref().map(renamed);
                     all.$list.push(object);
                 }
             )*};

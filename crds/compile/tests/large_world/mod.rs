@@ -1,5 +1,7 @@
 //! A world of any size in which nothing is wrong: for measuring, and for one bad object to be lost in.
 
+use std::sync::Arc;
+
 use headgate_compile::{Resources, Secret};
 use headgate_snapshot::ObjectName;
 use serde::de::DeserializeOwned;
@@ -58,6 +60,6 @@ fn namespace(index: usize) -> String {
     format!("team-{}", index % NAMESPACES)
 }
 
-fn parse<T: DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).expect("a manifest of the large world")
+fn parse<T: DeserializeOwned>(value: Value) -> Arc<T> {
+    Arc::new(serde_json::from_value(value).expect("a manifest of the large world"))
 }

@@ -5,6 +5,7 @@
 //! (`Verbatim`, as in a cluster; `Unset`; `StandIn`). A Secret may say `generatedFor` and `previousNotAfter`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use headgate_compile::{NamespaceLabels, Options, Resources, Secret, SecretValue};
 use headgate_snapshot::{ObjectName, SealingKey};
@@ -75,11 +76,11 @@ fn add(resources: &mut Resources, object: Value, variables: Variables) {
         name.as_str().unwrap_or_default(),
     );
     match object["kind"].as_str() {
-        Some("LLMProvider") => resources.providers.push(parse(object)),
-        Some("RoutePolicy") => resources.routes.push(parse(object)),
-        Some("VirtualKey") => resources.keys.push(parse(object)),
-        Some("Budget") => resources.budgets.push(parse(object)),
-        Some("GuardrailPolicy") => resources.guardrails.push(parse(object)),
+        Some("LLMProvider") => resources.providers.push(Arc::new(parse(object))),
+        Some("RoutePolicy") => resources.routes.push(Arc::new(parse(object))),
+        Some("VirtualKey") => resources.keys.push(Arc::new(parse(object))),
+        Some("Budget") => resources.budgets.push(Arc::new(parse(object))),
+        Some("GuardrailPolicy") => resources.guardrails.push(Arc::new(parse(object))),
         Some("Secret") => drop(resources.secrets.insert(name, secret(&object, variables))),
         Some("Namespace") => {
             let labels: BTreeMap<String, String> = parse(object["metadata"]["labels"].clone());

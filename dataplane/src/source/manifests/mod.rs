@@ -120,7 +120,7 @@ impl Folder {
     /// Puts generated keys where the operator would: into a Secret that the key owns. A Secret of that name which is in
     /// the folder stays as it is, and `compile` refuses to read it.
     fn provide_keys(&self, resources: &mut Resources, now_s: i64) -> Result<(), StateError> {
-        let wanted: Vec<_> = resources.keys.iter().filter_map(wanted).collect();
+        let wanted: Vec<_> = resources.keys.iter().filter_map(|key| wanted(key)).collect();
         if wanted.is_empty() {
             return Ok(());
         }
@@ -252,7 +252,7 @@ pub fn check(dir: &Path) -> Result<Checked, CheckError> {
         sorted(admitted.reports)
     } else {
         let mut resources = resources(&admitted, &Variables::StandIn);
-        for (owner, secret, want) in resources.keys.iter().filter_map(wanted).collect::<Vec<_>>() {
+        for (owner, secret, want) in resources.keys.iter().filter_map(|key| wanted(key)).collect::<Vec<_>>() {
             let value = SecretValue::StandIn { variable: want.id };
             let entries = [(KEY_ENTRY.to_owned(), value)].into();
             let generated = Secret {
@@ -336,11 +336,11 @@ fn resources(admitted: &Admitted, variables: &Variables) -> Resources {
         let name = ObjectName::new(&subject.namespace, &subject.name);
         match role {
             Role::Ours(kind) => match typed(*kind, &document.value) {
-                Typed::LLMProvider(provider) => resources.providers.push(*provider),
-                Typed::RoutePolicy(route) => resources.routes.push(*route),
-                Typed::VirtualKey(key) => resources.keys.push(*key),
-                Typed::Budget(budget) => resources.budgets.push(*budget),
-                Typed::GuardrailPolicy(guardrail) => resources.guardrails.push(*guardrail),
+                Typed::LLMProvider(provider) => resources.providers.push(Arc::from(provider)),
+                Typed::RoutePolicy(route) => resources.routes.push(Arc::from(route)),
+                Typed::VirtualKey(key) => resources.keys.push(Arc::from(key)),
+                Typed::Budget(budget) => resources.budgets.push(Arc::from(budget)),
+                Typed::GuardrailPolicy(guardrail) => resources.guardrails.push(Arc::from(guardrail)),
             },
             Role::Secret => {
                 let entries = secret::read(&document.value, variables).expect("admission has read this Secret");
