@@ -87,3 +87,11 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- if $component }}{{- $_ := set $ours "app.kubernetes.io/component" $component }}{{- end }}
 {{- merge $ours (deepCopy (index . 2)) (deepCopy $root.Values.global.commonLabels) | toYaml }}
 {{- end }}
+
+{{/* The labels of a Pod: nothing that a new version of the chart changes alone, lest it restart every Pod. Takes [root, component, more labels]. */}}
+{{- define "headgate.podLabels" -}}
+{{- $root := index . 0 }}
+{{- $ours := include "headgate.selector" (list $root (index . 1)) | fromYaml }}
+{{- $_ := set $ours "app.kubernetes.io/version" $root.Chart.AppVersion }}
+{{- merge $ours (deepCopy (index . 2)) (deepCopy $root.Values.global.commonLabels) | toYaml }}
+{{- end }}
