@@ -72,7 +72,9 @@ impl Ack {
         if let Some(refused) = &mut ack.refused {
             let is_within = |&(start, letter): &(usize, char)| start + letter.len_utf8() <= REASON_BYTES_MAX;
             let end = refused.reason.char_indices().take_while(is_within).last();
-            refused.reason.truncate(end.map_or(0, |(start, letter)| start + letter.len_utf8()));
+            refused
+                .reason
+                .truncate(end.map_or(0, |(start, letter)| start + letter.len_utf8()));
         }
         serde_json::to_string(&ack).expect("plain data is always JSON")
     }

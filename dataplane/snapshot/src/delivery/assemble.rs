@@ -1,10 +1,10 @@
 //! A snapshot put together from its shards, and the same less the keys that must not come back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Digest, Generation, Removed, Shard, ShardError};
+use super::{Digest, Generation, Removed, Shard, ShardError, ShardRef};
 use crate::record::{RecordError, root_digest, snapshot_of};
-use crate::{KeyedDigest, Snapshot};
+use crate::{Caller, KeyEntry, KeyedDigest, Snapshot};
 
 /// The shards are not the snapshot that the pointer names.
 #[derive(Debug, thiserror::Error)]
@@ -26,8 +26,8 @@ pub enum AssembleError {
 /// Puts the shards of a generation together, in whatever order they come. What is returned has the root digest that the
 /// generation states.
 pub fn assemble(generation: &Generation, shards: Vec<Shard>) -> Result<Snapshot, AssembleError> {
-    let listed: BTreeSet<Digest> = generation.shards.iter().map(|shard| shard.digest).collect();
-    let at_hand: BTreeSet<Digest> = shards.iter().map(|shard| shard.reference.digest).collect();
+    let listed = by_digest(generation.shards.iter());
+    let at_hand = by_digest(shards.iter().map(|shard| &shard.reference));
     if listed != at_hand || shards.len() != listed.len() {
         return Err(AssembleError::OtherShards);
     }
@@ -57,13 +57,42 @@ pub fn without(mut snapshot: Snapshot, removed: &Removed) -> Snapshot {
     snapshot
 }
 
-/// The keyed digests that open something: those of callers that are not suspended. What is in here before a change and not
-/// after it has been removed.
+/// The keyed digests that open something: those of callers that are neither suspended nor refused. What is in here before
+/// a change and not after it has been removed, whatever the reason: the key is gone, rotated out, suspended, or must fail
+/// closed, and an older snapshot knows nothing of that.
+///
+/// It is about tokens, not about who they belong to: one that moved to another caller still opens something, and a reader
+/// that falls back knows it as what it was, as it knows every other intent of that moment. Deadlines are not looked at,
+/// since a snapshot carries its own; [`removed_between`] knows those that were brought forward.
 pub fn working_digests(snapshot: &Snapshot) -> BTreeSet<KeyedDigest> {
-    snapshot
-        .callers
-        .values()
-        .filter(|caller| !caller.suspended)
-        .flat_map(|caller| caller.keys.iter().map(|key| key.digest))
-        .collect()
+    working_keys(snapshot).map(|(_, key)| key.digest).collect()
+}
+
+/// What `older` would still open at that moment and `newer` would not: removed keys, and those whose deadline was brought
+/// forward and is past. Both must be keyed with the same sealing key; under another one every digest is another.
+pub fn removed_between(older: &Snapshot, newer: &Snapshot, now_unix_seconds: i64) -> BTreeSet<KeyedDigest> {
+    let open_at = |snapshot| -> BTreeSet<KeyedDigest> {
+        working_keys(snapshot)
+            .filter(|(caller, key)| {
+                let deadlines = [caller.not_after, key.not_after];
+                deadlines
+                    .into_iter()
+                    .flatten()
+                    .all(|not_after| now_unix_seconds < not_after)
+            })
+            .map(|(_, key)| key.digest)
+            .collect()
+    };
+    &open_at(older) - &open_at(newer)
+}
+
+fn working_keys(snapshot: &Snapshot) -> impl Iterator<Item = (&Caller, &KeyEntry)> {
+    let callers = snapshot.callers.values();
+    callers
+        .filter(|caller| !caller.suspended && caller.refused.is_none())
+        .flat_map(|caller| caller.keys.iter().map(move |key| (caller, key)))
+}
+
+fn by_digest<'a>(references: impl Iterator<Item = &'a ShardRef>) -> BTreeMap<Digest, ShardRef> {
+    references.map(|reference| (reference.digest, *reference)).collect()
 }

@@ -94,29 +94,28 @@ impl<'a> Line<'a> {
 
 fn spread(class: Class, mut lines: Vec<Line<'_>>, previous: u32) -> (u32, Vec<Shard>) {
     lines.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut count = count_for(lines.iter().map(Line::bytes).sum(), previous);
-    // Doubling separates what chance put together; one record alone always fits.
-    while count < SHARDS_MAX
-        && bytes_of_each(&lines, count)
-            .into_iter()
-            .any(|bytes| bytes > SHARD_TEXT_BYTES_MAX)
-    {
-        count *= 2;
-    }
-    let mut places: Vec<Vec<(&str, &str)>> = vec![Vec::new(); count as usize];
+    let count = count_for(lines.iter().map(Line::bytes).sum(), previous);
+    let mut places: Vec<Vec<&Line<'_>>> = vec![Vec::new(); count as usize];
     for line in &lines {
-        places[(line.place % count) as usize].push((&line.key, line.body));
+        places[(line.place % count) as usize].push(line);
     }
-    let filled = places.into_iter().filter(|records| !records.is_empty());
-    (count, filled.map(|records| Shard::of(class, records)).collect())
+    let pieces = places.iter().flat_map(|place| pieces(place));
+    let shards = pieces.map(|lines| Shard::of(class, lines.iter().map(|line| (line.key.as_str(), line.body))));
+    (count, shards.collect())
 }
 
-fn bytes_of_each(lines: &[Line<'_>], count: u32) -> Vec<usize> {
-    let mut bytes = vec![0; count as usize];
-    for line in lines {
-        bytes[(line.place % count) as usize] += line.bytes();
-    }
-    bytes
+/// Cuts the lines of one place where they would outgrow a shard. That takes records many times larger than is usual;
+/// doubling instead would let whoever chooses two names that fall together decide how many shards everybody has.
+fn pieces<'a, 'b>(place: &'a [&'b Line<'b>]) -> impl Iterator<Item = &'a [&'b Line<'b>]> {
+    let mut bytes = place.first().map_or(0, |line| line.bytes());
+    place.chunk_by(move |_, next| {
+        bytes += next.bytes();
+        let fits = bytes <= SHARD_TEXT_BYTES_MAX;
+        if !fits {
+            bytes = next.bytes();
+        }
+        fits
+    })
 }
 
 fn count_for(bytes: usize, previous: u32) -> u32 {

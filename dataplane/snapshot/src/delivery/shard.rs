@@ -4,11 +4,10 @@
 //! format 2 deflated, which is what ten thousand keys cost an API server less. Inflating is bounded by the length that the
 //! signed pointer states, so nobody can make a reader swell.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use serde::{Deserialize, Serialize};
 
 use super::Digest;
@@ -80,7 +79,7 @@ pub struct Shard {
 /// The bytes are not the shard that was asked for. The one who reads keeps what it has.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShardError {
-    /// The text is longer than stated, or does not inflate.
+    /// The text is not as long as stated, or does not inflate to its end, or something comes after it.
     #[error("shard {name} cannot be read as {bytes} bytes of text")]
     Damaged {
         /// The object.
@@ -149,18 +148,11 @@ impl Shard {
             return Err(damaged());
         }
         let text = if format < DEFLATED_SINCE {
-            bytes.to_vec()
+            (bytes.len() == length).then(|| bytes.to_vec())
         } else {
-            let mut text = Vec::with_capacity(length);
-            DeflateDecoder::new(bytes)
-                .take(length as u64 + 1)
-                .read_to_end(&mut text)
-                .map_err(|_| damaged())?;
-            text
-        };
-        if text.len() != length {
-            return Err(damaged());
+            inflate(bytes, length)
         }
+        .ok_or_else(damaged)?;
         let text = String::from_utf8(text).map_err(|_| damaged())?;
         if Digest::of(&text) != reference.digest {
             return Err(ShardError::OtherDigest {
@@ -173,8 +165,8 @@ impl Shard {
         })
     }
 
-    /// Its records, each of the class it should be. Their order and their bodies are judged where a snapshot is put
-    /// together.
+    /// Its records, each of the class it should be. Their bodies are judged where a snapshot is put together; their order
+    /// means nothing, the digest of the text settles it.
     pub fn records(&self) -> Result<Vec<Record>, ShardError> {
         let not_a_record = |index: usize| ShardError::NotARecord {
             name: self.reference.object_name(),
@@ -194,4 +186,15 @@ impl Shard {
         }
         Ok(records)
     }
+}
+
+/// The text of a whole deflate stream with nothing after it, if it has that length.
+fn inflate(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
+    // What is inflated stops at the capacity; the byte more shows text that is too long, and leaves the decoder room to
+    // reach the end of a stream that is not.
+    let mut text = Vec::with_capacity(length + 1);
+    let mut decoder = Decompress::new(false);
+    let status = decoder.decompress_vec(bytes, &mut text, FlushDecompress::Finish).ok()?;
+    let is_whole = status == Status::StreamEnd && decoder.total_in() == bytes.len() as u64 && text.len() == length;
+    is_whole.then_some(text)
 }
