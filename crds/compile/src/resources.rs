@@ -38,6 +38,9 @@ pub struct Secret {
     /// The `VirtualKey` for which Headgate created it and which owns it. `None`: it is somebody else's, and no
     /// `generate` may read it.
     pub generated_for: Option<ObjectName>,
+    /// Annotation `serial`: the rotation by which the current token of a generated Secret was minted. Nothing is compiled
+    /// from it; it stands here since it is read, and compared, along with the rest.
+    pub serial: Option<u64>,
     /// Annotation `previous-not-after`: when the entry `previousKey` of a generated Secret stops working, in seconds
     /// since the Unix epoch.
     pub previous_not_after: Option<i64>,

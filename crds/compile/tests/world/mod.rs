@@ -101,6 +101,7 @@ fn secret(object: &Value, variables: Variables) -> Secret {
         generated_for: object["generatedFor"]
             .as_str()
             .map(|name| ObjectName::new(namespace, name)),
+        serial: None,
         previous_not_after: object["previousNotAfter"].as_i64(),
     }
 }

@@ -258,6 +258,7 @@ pub fn check(dir: &Path) -> Result<Checked, CheckError> {
             let generated = Secret {
                 entries,
                 generated_for: Some(owner),
+                serial: None,
                 previous_not_after: None,
             };
             resources.secrets.entry(secret).or_insert(generated);
@@ -400,6 +401,7 @@ fn generated(owner: ObjectName, minted: &minted::Minted) -> Secret {
     Secret {
         entries,
         generated_for: Some(owner),
+        serial: None,
         previous_not_after,
     }
 }
