@@ -1,4 +1,4 @@
-//! Where things are: the repository, the cache outside it, and the binary under test.
+//! Where things are: the repository, the cache outside it, and the binaries under test.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,10 +14,33 @@ pub fn root() -> &'static Path {
 /// Built and not merely found, since a stale binary is a test of yesterday's code.
 pub fn headgate_binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| match std::env::var_os("HEADGATE_BIN") {
-        Some(path) => PathBuf::from(path).canonicalize().expect("HEADGATE_BIN names a file"),
-        None => build("headgate"),
-    })
+    BINARY.get_or_init(|| named_or_built("HEADGATE_BIN", "headgate"))
+}
+
+/// The `headgate-operator` binary under test: `HEADGATE_OPERATOR_BIN`, else what `cargo build` makes of this tree.
+pub fn operator_binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| named_or_built("HEADGATE_OPERATOR_BIN", "headgate-operator"))
+}
+
+/// The manifests of a folder, sorted by name.
+pub fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("a folder can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn named_or_built(variable: &str, binary: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path)
+            .canonicalize()
+            .unwrap_or_else(|error| panic!("{variable} names no file: {error}")),
+        None => build(binary),
+    }
 }
 
 fn build(binary: &str) -> PathBuf {

@@ -1,13 +1,20 @@
 //! `kubectl apply --server-side --validate=strict` for any object, as a function.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams, ValidationDirective};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::discovery::{self, Scope};
 use kube::{Client, core::GroupVersionKind};
 use serde::Deserialize as _;
+use tokio::time::{Instant, sleep};
 
-const FIELD_MANAGER: &str = "headgate-e2e";
+use super::lock;
+
+/// Who the tests are, in `metadata.managedFields`.
+pub const FIELD_MANAGER: &str = "headgate-e2e";
 
 /// Why an object was not taken: what the API server said, or what was wrong before it was asked.
 #[derive(Debug)]
@@ -23,15 +30,23 @@ impl fmt::Display for ApplyError {
 pub struct Applier {
     client: Client,
     namespace: String,
+    /// What discovery said: two requests a kind, not an object.
+    kinds: Mutex<BTreeMap<String, (ApiResource, Scope)>>,
 }
 
 impl Applier {
-    /// One that works in `namespace`, which is created.
-    pub async fn new(client: Client, namespace: &str) -> Self {
-        let applier = Self {
+    /// One that works in `namespace`, which is there.
+    pub fn of(client: Client, namespace: &str) -> Self {
+        Self {
             client,
             namespace: namespace.to_owned(),
-        };
+            kinds: Mutex::default(),
+        }
+    }
+
+    /// One that works in `namespace`, which is created.
+    pub async fn new(client: Client, namespace: &str) -> Self {
+        let applier = Self::of(client, namespace);
         let object = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
         applier
             .apply_yaml(&object)
@@ -86,6 +101,25 @@ impl Applier {
             .map_err(|error| ApplyError(error.to_string()))
     }
 
+    /// Waits until the API server serves the kind that `crd` defines.
+    pub async fn wait_until_established(&self, crd: &DynamicObject, within: Duration) {
+        let api = self.api_of(crd).await.expect("it was just applied");
+        let name = crd.metadata.name.as_deref().expect("an applied object has a name");
+        let deadline = Instant::now() + within;
+        loop {
+            let now = api.get(name).await.expect("the CRD was just applied");
+            let conditions = now.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            if conditions
+                .iter()
+                .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{name} is not established: {conditions:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The API of the object's kind, found by discovery as kubectl does.
     async fn api_of(&self, object: &DynamicObject) -> Result<Api<DynamicObject>, ApplyError> {
         let types = object
@@ -93,10 +127,19 @@ impl Applier {
             .as_ref()
             .ok_or_else(|| ApplyError("the object has no apiVersion and kind".to_owned()))?;
         let kind = GroupVersionKind::try_from(types).map_err(|error| ApplyError(error.to_string()))?;
-        let (resource, capabilities) = discovery::pinned_kind(&self.client, &kind)
-            .await
-            .map_err(|error| ApplyError(error.to_string()))?;
-        Ok(match capabilities.scope {
+        let key = format!("{}/{}", types.api_version, types.kind);
+        let known = lock(&self.kinds).get(&key).cloned();
+        let (resource, scope) = if let Some(known) = known {
+            known
+        } else {
+            let (resource, capabilities) = discovery::pinned_kind(&self.client, &kind)
+                .await
+                .map_err(|error| ApplyError(error.to_string()))?;
+            let found = (resource, capabilities.scope);
+            lock(&self.kinds).insert(key, found.clone());
+            found
+        };
+        Ok(match scope {
             Scope::Cluster => Api::all_with(self.client.clone(), &resource),
             Scope::Namespaced => {
                 let namespace = object.metadata.namespace.as_deref().unwrap_or(&self.namespace);
