@@ -16,10 +16,9 @@ use tokio::sync::watch;
 
 use crate::args::AdminToken;
 use crate::auth::bearer;
-use crate::diagnostic::Report;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
-use crate::source::Delivery;
+use crate::source::Standing;
 use crate::trace::TraceId;
 use crate::{probes, reply};
 
@@ -30,8 +29,8 @@ pub struct Admin {
     pub gateway: Arc<Gateway>,
     /// Opens the guarded routes to peers beyond loopback; without it only loopback peers get in.
     pub token: Option<AdminToken>,
-    /// What was found in the newest load.
-    pub deliveries: watch::Receiver<Arc<Delivery>>,
+    /// What the source tells about itself.
+    pub standing: watch::Receiver<Arc<Standing>>,
 }
 
 /// All that operations can reach.
@@ -57,8 +56,8 @@ async fn metrics(State(admin): State<Admin>) -> Response {
 struct SnapshotView<'a> {
     version: Option<&'a str>,
     format: u32,
-    is_kept_from_before: bool,
-    findings: &'a [Report],
+    #[serde(flatten)]
+    standing: &'a Standing,
 }
 
 async fn snapshot(
@@ -70,12 +69,11 @@ async fn snapshot(
         return reply::refusal_only(&Refusal::AdminOnly, TraceId::of(&headers));
     }
     let runtime = admin.gateway.live.get();
-    let delivery = Arc::clone(&admin.deliveries.borrow());
+    let standing = Arc::clone(&admin.standing.borrow());
     let view = SnapshotView {
         version: runtime.as_deref().map(|runtime| runtime.version.as_str()),
         format: headgate_snapshot::FORMAT,
-        is_kept_from_before: delivery.is_kept_from_before,
-        findings: &delivery.findings,
+        standing: &standing,
     };
     reply::json(Bytes::from(
         serde_json::to_vec_pretty(&view).expect("strings and numbers become JSON"),

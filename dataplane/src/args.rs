@@ -20,7 +20,9 @@ Examples:
   headgate serve                                  serve what the environment offers, Echo always
   OPENAI_API_KEY=sk-… headgate serve              … and OpenAI as well
   headgate serve --manifests examples/quickstart  serve a folder; saving a file reloads it
-  headgate check examples/quickstart              the same findings, without serving";
+  headgate check examples/quickstart              the same findings, without serving
+  headgate serve --snapshot-namespace NAMESPACE   in a pod: serve what the operator publishes
+  headgate status                                 what each data plane of a cluster serves, and what is held";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -34,6 +36,10 @@ Examples:
       virtual key, printed once. HEADGATE_VIRTUAL_KEY (32 characters or more) sets that key; without it only
       loopback addresses are listened on.
 
+  headgate serve --snapshot-namespace headgate-snapshots --sealing-keys /run/sealing-keys --state-dir /state \
+      --pod-name \"$POD_NAME\" --installation headgate.gateway.headgate
+      In a pod: follows the snapshots that the operator publishes. The chart sets all of this.
+
 The admin token is read from HEADGATE_ADMIN_TOKEN only; a command line is no place for secrets.";
 
 const CHECK_EXAMPLES: &str = "\
@@ -43,6 +49,18 @@ Examples:
 
 Exit codes: 0 nothing wrong (warnings allowed, unless --deny-warnings), 1 findings, 2 the folder cannot be read or
 the command is wrong. Nothing is contacted and no environment variable is expanded.";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  headgate status                                      of the installation in the namespace of your kubeconfig
+  headgate status --snapshot-namespace llm-snapshots   of another one
+  headgate status --output json                        for machines
+
+Needs get on the pointer ConfigMap and list on Leases in the snapshot namespace. Exit codes: 0 every data plane that
+reports serves the newest snapshot, 1 something is held, refused or behind, 2 it cannot be read.";
+
+/// The longest installation id: it is the value of a label.
+const INSTALLATION_CHARACTERS_MAX: usize = 63;
 
 /// A Kubernetes-native LLM gateway: one OpenAI-compatible endpoint before every model you use.
 #[derive(Debug, Parser)]
@@ -60,6 +78,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Check a folder of manifests without serving it: schema, rules, references, conflicts
     Check(CheckArgs),
+    /// Show what a cluster publishes, what each data plane serves of it, and what is held
+    Status(StatusArgs),
     /// Print the completions of a shell, to be sourced by it
     Completions {
         /// The shell
@@ -75,9 +95,26 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR", env = "HEADGATE_MANIFESTS", help_heading = "What to serve")]
     pub manifests: Option<PathBuf>,
 
-    /// Where minted virtual keys are kept, mode 0600 [default: `$XDG_STATE_HOME/headgate`, else `~/.local/state/headgate`]
+    /// Where minted virtual keys, in a cluster the last good snapshot, are kept, mode 0600 [default without a cluster:
+    /// `$XDG_STATE_HOME/headgate`, else `~/.local/state/headgate`]
     #[arg(long, value_name = "DIR", env = "HEADGATE_STATE_DIR", help_heading = "What to serve")]
     pub state_dir: Option<PathBuf>,
+
+    /// What to follow in a cluster.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+
+    /// Whether providers may be on loopback addresses [default: false in a cluster, true without]
+    #[arg(long, value_name = "BOOL", env = "HEADGATE_ALLOW_LOOPBACK", help_heading = "What to serve",
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_loopback: Option<bool>,
+
+    /// Whether providers may be on private addresses, services of the cluster among them
+    #[arg(long, value_name = "BOOL", env = "HEADGATE_ALLOW_PRIVATE", help_heading = "What to serve",
+          num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true",
+          action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
+    pub allow_private: bool,
 
     /// Address for clients: /v1/* and the probes
     #[arg(long, value_name = "ADDR", env = "HEADGATE_LISTEN", help_heading = "Where to listen",
@@ -142,6 +179,64 @@ pub struct ServeArgs {
     /// What opens the admin listener to peers beyond loopback; from `HEADGATE_ADMIN_TOKEN`, see [`parse`].
     #[arg(skip)]
     pub admin_token: Option<AdminToken>,
+}
+
+/// What to follow in a cluster. All of it is checked by [`complete`], with sentences that say what to do.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "In a cluster")]
+pub struct ClusterArgs {
+    /// Namespace of the snapshots that the operator publishes; naming it makes the cluster the source
+    #[arg(long, value_name = "NAMESPACE", env = "HEADGATE_SNAPSHOT_NAMESPACE")]
+    pub snapshot_namespace: Option<String>,
+
+    /// Name of the pointer ConfigMap in there
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "HEADGATE_SNAPSHOT_NAME",
+        default_value = "headgate"
+    )]
+    pub snapshot_name: String,
+
+    /// Folder with the sealing keys, as their Secret is mounted
+    #[arg(long, value_name = "DIR", env = "HEADGATE_SEALING_KEYS")]
+    pub sealing_keys: Option<PathBuf>,
+
+    /// Name of this pod, which its Lease has, too
+    #[arg(long, value_name = "NAME", env = "HEADGATE_POD_NAME")]
+    pub pod_name: Option<String>,
+
+    /// Id of the installation whose snapshots are followed
+    #[arg(long, value_name = "ID", env = "HEADGATE_INSTALLATION")]
+    pub installation: Option<String>,
+
+    /// Newest snapshot format to accept
+    #[arg(long, value_name = "NUMBER", env = "HEADGATE_FORMAT_MAX", default_value_t = headgate_snapshot::FORMAT,
+          value_parser = clap::value_parser!(u32).range(
+              i64::from(headgate_snapshot::OLDEST_READABLE_FORMAT)..=i64::from(headgate_snapshot::FORMAT)))]
+    pub format_max: u32,
+}
+
+/// Which installation to look at, and for whom.
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_EXAMPLES)]
+pub struct StatusArgs {
+    /// Namespace of the snapshots [default: the namespace of the current context, followed by `-snapshots`]
+    #[arg(long, value_name = "NAMESPACE", env = "HEADGATE_SNAPSHOT_NAMESPACE")]
+    pub snapshot_namespace: Option<String>,
+
+    /// Name of the pointer ConfigMap in there
+    #[arg(
+        long = "snapshot",
+        value_name = "NAME",
+        env = "HEADGATE_SNAPSHOT_NAME",
+        default_value = "headgate"
+    )]
+    pub snapshot_name: String,
+
+    /// For whom it is written
+    #[arg(long, value_name = "FORMAT", env = "HEADGATE_STATUS_OUTPUT", default_value = "text")]
+    pub output: Output,
 }
 
 /// What to check, and for whom.
@@ -216,22 +311,87 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// Adds what comes from the environment alone. The error is one sentence without the value.
 pub fn complete(mut cli: Cli, environment: &dyn Fn(&str) -> Option<String>) -> Result<Cli, String> {
-    if let Command::Serve(serve) = &mut cli.command {
-        // An empty variable counts as unset, as everywhere.
-        serve.manifests = serve.manifests.take().filter(|dir| !dir.as_os_str().is_empty());
-        if serve.state_dir.is_none() {
-            serve.state_dir = default_state_dir(environment);
+    match &mut cli.command {
+        Command::Serve(serve) => complete_serve(serve, environment)?,
+        Command::Status(status) => {
+            status.snapshot_namespace = non_empty(status.snapshot_namespace.take());
         }
-        if let Some(token) = environment("HEADGATE_ADMIN_TOKEN").map(Zeroizing::new) {
-            if token.chars().count() < ADMIN_TOKEN_CHARACTERS_MIN {
-                return Err(format!(
-                    "HEADGATE_ADMIN_TOKEN is shorter than {ADMIN_TOKEN_CHARACTERS_MIN} characters; use a longer one"
-                ));
-            }
-            serve.admin_token = Some(AdminToken(token));
-        }
+        Command::Check(_) | Command::Completions { .. } => {}
     }
     Ok(cli)
+}
+
+fn complete_serve(serve: &mut ServeArgs, environment: &dyn Fn(&str) -> Option<String>) -> Result<(), String> {
+    // An empty variable counts as unset, as everywhere.
+    let is_named = |dir: &PathBuf| !dir.as_os_str().is_empty();
+    serve.manifests = serve.manifests.take().filter(is_named);
+    serve.state_dir = serve.state_dir.take().filter(is_named);
+    serve.cluster.sealing_keys = serve.cluster.sealing_keys.take().filter(is_named);
+    for text in [
+        &mut serve.cluster.snapshot_namespace,
+        &mut serve.cluster.pod_name,
+        &mut serve.cluster.installation,
+    ] {
+        *text = non_empty(text.take());
+    }
+    if serve.cluster.snapshot_namespace.is_some() {
+        check_cluster(serve)?;
+    } else if serve.state_dir.is_none() {
+        serve.state_dir = default_state_dir(environment);
+    }
+    if let Some(token) = environment("HEADGATE_ADMIN_TOKEN").map(Zeroizing::new) {
+        if token.chars().count() < ADMIN_TOKEN_CHARACTERS_MIN {
+            return Err(format!(
+                "HEADGATE_ADMIN_TOKEN is shorter than {ADMIN_TOKEN_CHARACTERS_MIN} characters; use a longer one"
+            ));
+        }
+        serve.admin_token = Some(AdminToken(token));
+    }
+    Ok(())
+}
+
+/// Says what is missing to follow a cluster. Nothing of it is guessed: a wrong guess would be served.
+fn check_cluster(serve: &ServeArgs) -> Result<(), String> {
+    let cluster = &serve.cluster;
+    if serve.manifests.is_some() {
+        return Err(
+            "HEADGATE_SNAPSHOT_NAMESPACE (--snapshot-namespace) and HEADGATE_MANIFESTS (--manifests) are two sources; set \
+             one of them"
+                .to_owned(),
+        );
+    }
+    let missing = |variable: &str, flag: &str, advice: &str| {
+        Err(format!(
+            "HEADGATE_SNAPSHOT_NAMESPACE makes the cluster the source, which needs {variable} ({flag}): {advice}"
+        ))
+    };
+    if cluster.sealing_keys.is_none() {
+        let advice = "mount the Secret with the sealing keys as a folder and name that folder";
+        return missing("HEADGATE_SEALING_KEYS", "--sealing-keys", advice);
+    }
+    if serve.state_dir.is_none() {
+        let advice = "mount an emptyDir, where the last good snapshot is kept for a restart, and name it";
+        return missing("HEADGATE_STATE_DIR", "--state-dir", advice);
+    }
+    if cluster.pod_name.is_none() {
+        let advice = "set it from the field metadata.name of the pod; the Lease by which the operator sees this pod has that name";
+        return missing("HEADGATE_POD_NAME", "--pod-name", advice);
+    }
+    match cluster.installation.as_deref() {
+        None => {
+            let advice = "give it the id that the operator has, headgate.<namespace>.<release>";
+            missing("HEADGATE_INSTALLATION", "--installation", advice)
+        }
+        Some(id) if id.len() > INSTALLATION_CHARACTERS_MAX => Err(format!(
+            "HEADGATE_INSTALLATION is longer than {INSTALLATION_CHARACTERS_MAX} characters, and it is the value of a \
+             label; shorten it here and for the operator"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// Prints the completions of `shell` to standard output.
@@ -349,6 +509,63 @@ mod tests {
             refusal.contains("HEADGATE_ADMIN_TOKEN is shorter than 16") && !refusal.contains("canary"),
             "{refusal}"
         );
+    }
+
+    const CLUSTER: [&str; 10] = [
+        "--snapshot-namespace",
+        "gateway-snapshots",
+        "--sealing-keys",
+        "/keys",
+        "--state-dir",
+        "/state",
+        "--pod-name",
+        "headgate-0",
+        "--installation",
+        "headgate.gateway.headgate",
+    ];
+
+    #[test]
+    fn a_cluster_is_a_source_when_all_of_it_is_named() {
+        let args = serve(&CLUSTER, &[("HOME", "/home/a")]).unwrap();
+        assert_eq!(args.cluster.snapshot_name, "headgate");
+        assert_eq!(args.cluster.format_max, headgate_snapshot::FORMAT);
+        assert_eq!((args.allow_loopback, args.allow_private), (None, true));
+        for missing in (2..CLUSTER.len()).step_by(2) {
+            let mut line = CLUSTER.to_vec();
+            line.drain(missing..missing + 2);
+            // The state folder is not guessed here: HOME of a pod is no place that outlives a container.
+            let refusal = serve(&line, &[("HOME", "/home/a")]).unwrap_err();
+            assert!(refusal.contains(CLUSTER[missing]), "{refusal}");
+            line.extend([CLUSTER[missing], ""]);
+            assert_eq!(serve(&line, &[]).unwrap_err(), refusal, "an empty value counts as none");
+        }
+    }
+
+    #[test]
+    fn a_cluster_and_a_folder_are_two_sources() {
+        let line = [&CLUSTER[..], &["--manifests", "/gateway"]].concat();
+        assert!(serve(&line, &[]).unwrap_err().contains("two sources"));
+        let line = [&CLUSTER[..], &["--manifests", ""]].concat();
+        assert!(serve(&line, &[]).is_ok());
+    }
+
+    #[test]
+    fn switches_take_a_value_or_none_and_formats_are_those_that_can_be_read() {
+        let of = |flag: &str| serve(&[flag], &[]).unwrap();
+        assert_eq!(of("--allow-loopback").allow_loopback, Some(true));
+        assert_eq!(of("--allow-loopback=false").allow_loopback, Some(false));
+        assert!(!of("--allow-private=no").allow_private);
+        for (format, is_readable) in [("0", false), ("1", true), ("99", false)] {
+            assert_eq!(serve(&["--format-max", format], &[]).is_ok(), is_readable, "{format}");
+        }
+    }
+
+    #[test]
+    fn an_installation_that_no_label_can_hold_is_refused() {
+        let mut line = CLUSTER.to_vec();
+        let long = "x".repeat(64);
+        line[9] = &long;
+        assert!(serve(&line, &[]).unwrap_err().contains("shorten it"));
     }
 
     #[test]

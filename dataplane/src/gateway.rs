@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use headgate_snapshot::{SealingKey, Snapshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::runtime::live::Live;
+use crate::runtime::{PrepareError, Runtime};
 use crate::upstream::address::AddressPolicy;
 
 /// One deployed data plane.
@@ -48,6 +50,23 @@ impl Gateway {
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
         }
+    }
+
+    /// Makes a snapshot ready, aside from the one in force. This is how a source learns whether what it brings can be
+    /// served. For a blocking thread: it opens every credential and hashes every key.
+    pub fn prepare(
+        &self,
+        snapshot: Snapshot,
+        version: String,
+        sealing_key: &SealingKey,
+    ) -> Result<Runtime, PrepareError> {
+        self.live
+            .prepare(snapshot, version, sealing_key, self.addresses, &self.metrics)
+    }
+
+    /// Puts a prepared runtime in force.
+    pub fn swap(&self, runtime: Runtime) {
+        self.live.swap(runtime, &self.metrics);
     }
 
     /// Whether new requests should come here: a whole snapshot is live and we are not stopping. Nothing else un-readies a

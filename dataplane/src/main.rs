@@ -4,9 +4,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use headgate::args::{self, Command, ServeArgs};
+use headgate::args::{self, Command, ServeArgs, StatusArgs};
 use headgate::diagnostic::{self, Style};
-use headgate::source::StartError;
+use headgate::source::{StartError, kubernetes};
 use headgate::{check, process, serve, telemetry};
 
 #[global_allocator]
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     match args::parse().command {
         Command::Serve(args) => serve(*args),
         Command::Check(args) => check::run(&args),
+        Command::Status(args) => status(args),
         Command::Completions { shell } => {
             args::print_completions(shell);
             ExitCode::SUCCESS
@@ -47,6 +48,16 @@ fn serve(args: ServeArgs) -> ExitCode {
             eprint!("{}", diagnostic::render(&findings, style));
             eprintln!("headgate: {message}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn status(args: StatusArgs) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(kubernetes::status::run(args)),
+        Err(error) => {
+            eprintln!("headgate: cannot start: {error}");
+            ExitCode::from(2)
         }
     }
 }

@@ -159,6 +159,38 @@ impl Metrics {
         self.reloads.with_label_values(&[result]).inc();
     }
 
+    /// The metrics of following a cluster, which are there only where one is followed. To be called once.
+    pub fn delivery(&self) -> DeliveryMetrics {
+        let gauge = |name: &str, help: &str| register(&self.registry, IntGauge::new(name, help));
+        let counters = |name: &str, help: &str, label: &str| {
+            register(&self.registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+        };
+        DeliveryMetrics {
+            sequence: gauge(
+                "headgate_snapshot_sequence",
+                "Number of the published snapshot that is served; 0 before the first.",
+            ),
+            is_refusing: gauge(
+                "headgate_snapshot_refusing",
+                "1 while the newest published snapshot is refused and an older one is served.",
+            ),
+            refused: counters(
+                "headgate_snapshot_refused_total",
+                "Published snapshots that were refused, by reason.",
+                "reason",
+            ),
+            api_last_contact_timestamp: gauge(
+                "headgate_api_server_last_contact_timestamp_seconds",
+                "When the API server answered last; time() less this is how long it has been away.",
+            ),
+            api_errors: counters(
+                "headgate_api_server_errors_total",
+                "Calls to the API server that failed, by what they were for.",
+                "operation",
+            ),
+        }
+    }
+
     /// All metrics in Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(16 * 1024);
@@ -166,6 +198,31 @@ impl Metrics {
             .encode(&self.registry.gather(), &mut text)
             .expect("the text encoder writes to memory");
         text
+    }
+}
+
+/// What is counted while a cluster is followed.
+#[derive(Clone)]
+pub struct DeliveryMetrics {
+    /// The number of the generation that is served.
+    pub sequence: IntGauge,
+    /// 1 while the newest head is refused.
+    pub is_refusing: IntGauge,
+    refused: IntCounterVec,
+    /// Unix seconds.
+    pub api_last_contact_timestamp: IntGauge,
+    api_errors: IntCounterVec,
+}
+
+impl DeliveryMetrics {
+    /// Counts a head that was refused. `reason` is one of a closed set.
+    pub fn refused(&self, reason: &'static str) {
+        self.refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Counts a call to the API server that failed. `operation` is one of a closed set.
+    pub fn api_error(&self, operation: &'static str) {
+        self.api_errors.with_label_values(&[operation]).inc();
     }
 }
 

@@ -15,16 +15,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use headgate_snapshot::Snapshot;
-
 use crate::admin::{self, Admin};
 use crate::args::ServeArgs;
-use crate::diagnostic::{self, Style};
+use crate::diagnostic::Style;
 use crate::gateway::{Bounds, Gateway};
 use crate::http_api::DataRoutes;
 use crate::listener::{Listener, Routes};
+use crate::source::kubernetes::{Follower, Settings};
+use crate::source::local::Local;
 use crate::source::manifests::Folder;
-use crate::source::{self, Announce, Delivery, Environment, Source, StartError};
+use crate::source::{self, Announce, Environment, Source, Standing, StartError};
 use crate::upstream::address::AddressPolicy;
 
 /// How long connections get to write their last words once everything was told to stop.
@@ -34,17 +34,14 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce) -> Result<(), StartError> {
     let data = bind(args.listen, "--listen").await?;
     let admin = bind(args.admin_listen, "--admin-listen").await?;
-    let listen = local_addr(&data)?;
-    let style = Style::of(std::io::stderr().is_terminal(), &*environment);
-    let source = open_source(&args, environment, announce, listen).await?;
-    let gateway = Arc::new(Gateway::new(bounds(&args), folder_addresses()));
-    let deliveries = source.deliveries();
-    let first = Arc::clone(&deliveries.borrow());
-    apply(&gateway, &first).map_err(|message| StartError {
-        message,
-        findings: first.findings.clone(),
-    })?;
-    print!("{}", source::describe(&first, listen));
+    let listen = data
+        .local_addr()
+        .map_err(|error| StartError::new(format!("the listening socket has no address: {error}")))?;
+    let gateway = Arc::new(Gateway::new(bounds(&args), addresses(&args)));
+    let source = Opened::open(&args, environment, announce, listen, &gateway).await?;
+    if let Opened::Local(local) = &source {
+        print!("{}", source::describe(local.first(), listen));
+    }
 
     // Before anything says that it is ready: whoever waits for that may stop us right after.
     let mut stop = StopSignals::catch();
@@ -54,7 +51,7 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     let admin_routes = admin::router(Admin {
         gateway: Arc::clone(&gateway),
         token: args.admin_token.clone(),
-        deliveries: deliveries.clone(),
+        standing: source.standing(),
     });
     let data = Listener {
         socket: data,
@@ -68,45 +65,77 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     // Operations can look until the very end.
     let admin_connections = TaskTracker::new();
     let admin_task = tokio::spawn(admin.run(Arc::clone(&gateway), admin_connections, CancellationToken::new()));
-    let watching = tokio::spawn(source.keep_current());
-    let reloading = tokio::spawn(reload(Arc::clone(&gateway), deliveries, style));
-    tracing::info!(listen = %listen, version = first.version, "serving");
+    let mut following = tokio::spawn(source.run());
+    let version = gateway.live.get().map(|runtime| runtime.version.clone());
+    tracing::info!(listen = %listen, version, "serving");
 
-    stop.wait().await;
-    watching.abort();
-    reloading.abort();
+    let served = tokio::select! {
+        () = stop.wait() => Ok(()),
+        // Going on would be serving for ever what was once true; whoever restarts us begins with the last good.
+        ended = &mut following => Err(StartError::new(format!(
+            "following the source ended unexpectedly ({}); please report this",
+            ended.err().map_or_else(|| "without an error".to_owned(), |error| error.to_string())
+        ))),
+    };
+    // Followed until the end: a key that is revoked while the last requests finish is refused, too.
     drain(&gateway, &args, &closed, &tasks, &connections).await;
+    following.abort();
     admin_task.abort();
-    Ok(())
+    served
+}
+
+/// A source, opened.
+enum Opened {
+    Local(Box<Local>),
+    Cluster(Box<Follower>),
+}
+
+impl Opened {
+    /// A local source is in force when this returns; a cluster is followed from [`run`](Self::run) on, since probes must
+    /// answer while nothing can be reached.
+    async fn open(
+        args: &ServeArgs,
+        environment: Environment,
+        announce: Announce,
+        listen: SocketAddr,
+        gateway: &Arc<Gateway>,
+    ) -> Result<Self, StartError> {
+        if let Some(settings) = Settings::of(args) {
+            let follower = Follower::new(settings, Arc::clone(gateway)).await?;
+            return Ok(Self::Cluster(Box::new(follower)));
+        }
+        let style = Style::of(std::io::stderr().is_terminal(), &*environment);
+        let source = match &args.manifests {
+            None => Source::environment(environment, announce, listen).await?,
+            Some(dir) => {
+                let folder = Folder::new(dir.clone(), args.state_dir.clone(), environment, announce)?;
+                Source::manifests(folder).await?
+            }
+        };
+        Ok(Self::Local(Box::new(Local::start(source, Arc::clone(gateway), style)?)))
+    }
+
+    fn standing(&self) -> watch::Receiver<Arc<Standing>> {
+        match self {
+            Self::Local(local) => local.standing(),
+            Self::Cluster(follower) => follower.standing(),
+        }
+    }
+
+    async fn run(self) {
+        match self {
+            Self::Local(local) => local.run().await,
+            Self::Cluster(follower) => follower.run().await,
+        }
+    }
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError {
-        message: format!("cannot listen on {address}: {error}; free it or choose another with {flag}"),
-        findings: Vec::new(),
+    TcpListener::bind(address).await.map_err(|error| {
+        StartError::new(format!(
+            "cannot listen on {address}: {error}; free it or choose another with {flag}"
+        ))
     })
-}
-
-fn local_addr(listener: &TcpListener) -> Result<SocketAddr, StartError> {
-    listener.local_addr().map_err(|error| StartError {
-        message: format!("the listening socket has no address: {error}"),
-        findings: Vec::new(),
-    })
-}
-
-async fn open_source(
-    args: &ServeArgs,
-    environment: Environment,
-    announce: Announce,
-    listen: SocketAddr,
-) -> Result<Source, StartError> {
-    match &args.manifests {
-        None => Source::environment(environment, announce, listen).await,
-        Some(dir) => {
-            let folder = Folder::new(dir.clone(), args.state_dir.clone(), environment, announce)?;
-            Source::manifests(folder).await
-        }
-    }
 }
 
 fn bounds(args: &ServeArgs) -> Bounds {
@@ -118,54 +147,11 @@ fn bounds(args: &ServeArgs) -> Bounds {
     }
 }
 
-/// From a folder, the provider next door (Ollama, vLLM) is on loopback.
-fn folder_addresses() -> AddressPolicy {
+/// Without a cluster the provider next door (Ollama, vLLM) is on loopback; a pod has no business there.
+fn addresses(args: &ServeArgs) -> AddressPolicy {
     AddressPolicy {
-        allow_loopback: true,
-        allow_private: true,
-    }
-}
-
-fn apply(gateway: &Gateway, delivery: &Delivery) -> Result<(), String> {
-    let snapshot = Snapshot::clone(&delivery.snapshot);
-    let version = delivery.version.clone();
-    let applied = gateway.live.replace(
-        snapshot,
-        version,
-        &delivery.sealing_key,
-        gateway.addresses,
-        &gateway.metrics,
-    );
-    applied
-        .map(|_| ())
-        .map_err(|error| format!("the snapshot cannot be served: {error}"))
-}
-
-/// Applies each change and tells the person at the terminal what it brought.
-async fn reload(gateway: Arc<Gateway>, mut deliveries: watch::Receiver<Arc<Delivery>>, style: Style) {
-    let mut findings = deliveries.borrow_and_update().findings.clone();
-    while deliveries.changed().await.is_ok() {
-        let delivery = Arc::clone(&deliveries.borrow_and_update());
-        if delivery.findings != findings {
-            findings.clone_from(&delivery.findings);
-            eprint!("{}", diagnostic::render(&findings, style));
-        }
-        if delivery.is_kept_from_before {
-            gateway.metrics.reloaded("unreadable");
-            tracing::warn!(
-                version = delivery.version,
-                "the manifests cannot be loaded; the last good ones stay in force"
-            );
-            continue;
-        }
-        match apply(&gateway, &delivery) {
-            Ok(()) => tracing::info!(version = delivery.version, "reloaded"),
-            Err(error) => tracing::error!(
-                version = delivery.version,
-                error,
-                "the last good snapshot stays in force"
-            ),
-        }
+        allow_loopback: args.allow_loopback.unwrap_or(args.cluster.snapshot_namespace.is_none()),
+        allow_private: args.allow_private,
     }
 }
 

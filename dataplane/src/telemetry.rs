@@ -23,9 +23,14 @@ const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long lines are gathered before they are written.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// kube's client logs each call that fails as an error. We tell such trouble ourselves, once, with what it means; whoever
+/// wants both names the target in the level.
+const QUIET: &str = "kube_client=off";
+
 /// Starts logging to standard error. The guard writes what is pending when it is dropped.
 pub fn start(level: &str, format: LogFormat) -> Result<LogGuard, String> {
-    let filter = EnvFilter::try_new(level).map_err(|error| format!("log level `{level}`: {error}"))?;
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| format!("log level `{level}`: {error}"))?;
     let is_text = match format {
         LogFormat::Text => true,
         LogFormat::Json => false,

@@ -1,4 +1,7 @@
 //! The runtime in force, and its replacement: prepare aside, swap, keep the last good on every failure.
+//!
+//! Preparing and swapping are two steps, since a source may have to do something in between: what comes from a cluster is
+//! kept on disk first, so that a restart never goes back behind what was served.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,34 +35,49 @@ impl Live {
         addresses: AddressPolicy,
         metrics: &Metrics,
     ) -> Result<Arc<Runtime>, PrepareError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let runtime = self.prepare(snapshot, version, sealing_key, addresses, metrics)?;
+        Ok(self.swap(runtime, metrics))
+    }
+
+    /// Makes a snapshot ready, aside from the one in force.
+    pub fn prepare(
+        &self,
+        snapshot: Snapshot,
+        version: String,
+        sealing_key: &SealingKey,
+        addresses: AddressPolicy,
+        metrics: &Metrics,
+    ) -> Result<Runtime, PrepareError> {
         let previous = self.get();
-        let prepared = Runtime::prepare(
+        Runtime::prepare(
             snapshot,
             version,
             sealing_key,
             addresses,
             metrics,
             previous.as_deref(),
-            now,
-        );
-        let runtime = match prepared {
-            Ok(runtime) => Arc::new(runtime),
-            Err(error) => {
-                metrics.reloaded("refused");
-                return Err(error);
-            }
-        };
+            unix_seconds(),
+        )
+        .inspect_err(|_| metrics.reloaded("refused"))
+    }
+
+    /// Puts a prepared runtime in force. Requests that have begun keep theirs.
+    pub fn swap(&self, runtime: Runtime, metrics: &Metrics) -> Arc<Runtime> {
+        let runtime = Arc::new(runtime);
         metrics.reloaded("applied");
         metrics
             .snapshot_loaded_timestamp
-            .set(i64::try_from(now).unwrap_or(i64::MAX));
+            .set(i64::try_from(unix_seconds()).unwrap_or(i64::MAX));
         metrics
             .virtual_keys
             .set(i64::try_from(runtime.keys.len()).unwrap_or(i64::MAX));
         self.current.store(Some(Arc::clone(&runtime)));
-        Ok(runtime)
+        runtime
     }
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -1,18 +1,26 @@
-//! Where snapshots come from. Whatever the source, what crosses the seam is a [`Delivery`]: a whole snapshot, what opens
-//! it, and what was found on the way.
+//! Where snapshots come from: a folder or the environment ([`Source`], applied by [`local`]), or a cluster
+//! ([`kubernetes`]).
 //!
-//! A delivery is a state, not an event: the channel holds the newest one, a reader that was busy misses nothing that
-//! still counts. A load that must be refused delivers the snapshot before it together with the new findings, so that
-//! "the last good is kept" is a property of what is delivered and not of each reader.
+//! A source puts snapshots in force itself, through [`Gateway::prepare`] and [`Gateway::swap`], since only so it learns
+//! what is really served; to operations it tells its [`Standing`]. What a local source brings is a [`Delivery`]: a whole
+//! snapshot, what opens it, and what was found on the way. A delivery is a state, not an event: the channel holds the
+//! newest one, a reader that was busy misses nothing that still counts. A load that must be refused delivers the snapshot
+//! before it together with the new findings, so that "the last good is kept" is a property of what is delivered.
+//!
+//! [`Gateway::prepare`]: crate::gateway::Gateway::prepare
+//! [`Gateway::swap`]: crate::gateway::Gateway::swap
 
 mod banner;
 pub mod environment;
+pub mod kubernetes;
+pub mod local;
 pub mod manifests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headgate_snapshot::{SealingKey, Snapshot};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::diagnostic::Report;
@@ -40,6 +48,18 @@ pub struct Delivery {
     pub is_kept_from_before: bool,
 }
 
+/// What operations are told about the source, beside the runtime in force. Without secrets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Standing {
+    /// Whether the newest load was refused, so that what is served is older.
+    pub is_kept_from_before: bool,
+    /// What was found in the newest load. In a cluster the operator reports that, in the status of each object.
+    pub findings: Vec<Report>,
+    /// Where a cluster is followed: how far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<kubernetes::ClusterStanding>,
+}
+
 /// Serving cannot begin.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -50,7 +70,17 @@ pub struct StartError {
     pub findings: Vec<Report>,
 }
 
-/// A source that has made its first delivery.
+impl StartError {
+    /// An error without findings.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// A folder or the environment, after its first delivery.
 pub struct Source {
     deliveries: watch::Receiver<Arc<Delivery>>,
     watching: Option<manifests::Watching>,
