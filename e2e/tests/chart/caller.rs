@@ -20,7 +20,7 @@ impl Caller {
         }
     }
 
-    /// A ServiceAccount, with the token of `pod` if one is named.
+    /// A service account, with the token of `pod` if one is named.
     pub fn account(control_plane: &ControlPlane, namespace: &str, name: &str, pod: Option<&str>) -> Self {
         let mut headers = vec![
             ("impersonate-user", format!("system:serviceaccount:{namespace}:{name}")),

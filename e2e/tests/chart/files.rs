@@ -36,7 +36,15 @@ fn manifests(folder: &Path) -> Vec<(String, String)> {
     let paths = entries.map(|entry| entry.expect("a folder can be listed").path());
     let mut manifests: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), read(&path)))
+        .map(|path| {
+            (
+                path.file_name()
+                    .expect("a file has a name")
+                    .to_string_lossy()
+                    .into_owned(),
+                read(&path),
+            )
+        })
         .collect();
     manifests.sort();
     manifests

@@ -4,16 +4,18 @@ use serde_json::Value;
 
 use crate::helm::{Objects, render};
 
-/// `place: api group/resource (names): verbs` of every rule that is bound to the ServiceAccount.
+/// `place: api group/resource (names): verbs` of every rule that is bound to the service account.
 fn grants(objects: &Objects, account: &str) -> Vec<String> {
     let words = |value: &Value| -> Vec<String> {
         let words = value.as_array().into_iter().flatten();
-        words.map(|word| word.as_str().unwrap().to_owned()).collect()
+        words
+            .map(|word| word.as_str().expect("rules hold words").to_owned())
+            .collect()
     };
     let mut grants = Vec::new();
     for kind in ["Role", "ClusterRole"] {
         for binding in objects.of(&format!("{kind}Binding")) {
-            let subjects = binding["subjects"].as_array().unwrap();
+            let subjects = binding["subjects"].as_array().expect("a binding has subjects");
             assert_eq!(subjects.len(), 1);
             assert_eq!(subjects[0]["namespace"], "headgate");
             if subjects[0]["name"] != account {
@@ -25,7 +27,7 @@ fn grants(objects: &Objects, account: &str) -> Vec<String> {
                 role["metadata"]["name"] == binding["roleRef"]["name"] && &role["metadata"]["namespace"] == namespace
             });
             assert_eq!((roles.len(), &binding["roleRef"]["kind"]), (1, &Value::from(kind)));
-            for rule in roles[0]["rules"].as_array().unwrap() {
+            for rule in roles[0]["rules"].as_array().expect("a role has rules") {
                 let (verbs, names) = (words(&rule["verbs"]).join(" "), words(&rule["resourceNames"]).join(" "));
                 let names = if names.is_empty() { names } else { format!(" ({names})") };
                 for group in words(&rule["apiGroups"]) {
@@ -47,10 +49,10 @@ fn a_gateway_reads_what_is_published_and_acknowledges_it() {
         assert_eq!(
             grants(&render(values), "headgate-gateway"),
             [
-                "headgate-snapshots: /configmaps (headgate): list watch",
+                "headgate-snapshots: /configmaps (headgate): watch",
                 "headgate-snapshots: /configmaps: get",
                 "headgate-snapshots: /secrets: get",
-                "headgate-snapshots: coordination.k8s.io/leases: get create patch",
+                "headgate-snapshots: coordination.k8s.io/leases: create patch",
             ]
         );
     }
@@ -68,7 +70,7 @@ fn the_operator_may_what_its_job_takes() {
             "headgate: /pods: get list watch",
             "headgate: /secrets (headgate-sealing-keys): get list watch",
             "headgate: /secrets: create",
-            "headgate: coordination.k8s.io/leases (headgate-operator): get list watch update patch",
+            "headgate: coordination.k8s.io/leases (headgate-operator): get list watch update",
             "headgate: coordination.k8s.io/leases: create",
             "team: /secrets: create patch",
             "team: /secrets: get list watch",

@@ -31,8 +31,8 @@ const REFUSED: &[(&str, &str)] = &[
         "at '/operator/logFormat': value must be one of 'json', 'text', 'auto'",
     ),
     (
-        "operator: {removalGuard: {percent: 0}}",
-        "at '/operator/removalGuard/percent': minimum: got 0, want 1",
+        "operator: {removalGuard: {percent: 101}}",
+        "at '/operator/removalGuard/percent': maximum: got 101, want 100",
     ),
     ("image: {tag: 0.1}", "at '/image/tag': got number, want string"),
     (
