@@ -3,7 +3,8 @@
 //!
 //! There is one controller and one queue, since the world is compiled whole: both are called `headgate`.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -48,10 +49,10 @@ pub struct Metrics {
     pub queue_seconds: Histogram,
     /// `workqueue_work_duration_seconds`.
     pub work_seconds: Histogram,
-    /// `workqueue_unfinished_work_seconds`, as of the last scrape.
-    pub unfinished_work_seconds: Gauge,
-    /// `workqueue_longest_running_processor_seconds`, as of the last scrape.
-    pub longest_running_seconds: Gauge,
+    unfinished_work_seconds: Gauge,
+    longest_running_seconds: Gauge,
+    /// Since when the work under way runs; there is one worker.
+    working_since: Mutex<Option<Instant>>,
     /// `leader_election_master_status`: 1 while leading.
     pub is_leader: IntGauge,
     /// `rest_client_requests_total` by `code` (`<error>` without an answer), `method`, `host`.
@@ -119,6 +120,7 @@ impl Metrics {
                 "workqueue_longest_running_processor_seconds",
                 "Time of the longest work that is not finished.",
             ),
+            working_since: Mutex::new(None),
             is_leader: all.queue_gauge("leader_election_master_status", "1 while this operator leads."),
             requests: all.client_counters(
                 "rest_client_requests_total",
@@ -186,8 +188,30 @@ impl Metrics {
             .observe(duration.as_secs_f64());
     }
 
+    /// The one worker begins.
+    pub fn work_starts(&self) {
+        *self.working_since() = Some(Instant::now());
+        self.active_workers.set(1);
+    }
+
+    /// The one worker is done, with whatever outcome, and worked for so long.
+    pub fn work_ends(&self) -> Duration {
+        let since = self.working_since().take();
+        let worked = since.map(|since| since.elapsed()).unwrap_or_default();
+        self.active_workers.set(0);
+        self.work_seconds.observe(worked.as_secs_f64());
+        worked
+    }
+
+    fn working_since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.working_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All of it in Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
+        let unfinished = self.working_since().map_or(0.0, |since| since.elapsed().as_secs_f64());
+        self.unfinished_work_seconds.set(unfinished);
+        self.longest_running_seconds.set(unfinished);
         let mut text = Vec::new();
         // Writing to memory fails only on a metric without a name.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);

@@ -25,7 +25,7 @@ const IN_FLIGHT_MAX: usize = 20;
 const POLL_SPACING: Duration = Duration::from_millis(50);
 /// How long one round over all named Secrets takes at least: three of them need not be asked for seven times a second.
 const POLL_ROUND_MIN: Duration = Duration::from_secs(2);
-/// After this moment a generated key's previous token works; an annotation that cannot be read ends it at once.
+/// When a generated key's previous token stopped working, if the annotation that says so cannot be read.
 const LONG_AGO: i64 = 0;
 
 /// What is known of Secrets.
@@ -394,7 +394,7 @@ mod tests {
         let mut value = json!({
             "metadata": {
                 "name": "s", "namespace": "team",
-                "annotations": {PREVIOUS_NOT_AFTER: "2026-11-21T00:00:00Z"},
+                "annotations": {PREVIOUS_NOT_AFTER: "2026-11-21T00:00:00Z", SERIAL: "3"},
                 "ownerReferences": [
                     {"apiVersion": "headgate.dev/v1alpha1", "kind": "VirtualKey", "name": "k", "uid": "u", "controller": true}
                 ],
@@ -409,7 +409,7 @@ mod tests {
     fn a_generated_secret_names_the_key_that_owns_it() {
         let secret = of(|_| {});
         assert_eq!(secret.generated_for, Some(ObjectName::new("team", "k")));
-        assert_eq!(secret.previous_not_after, Some(1_795_219_200));
+        assert_eq!((secret.previous_not_after, secret.serial), (Some(1_795_219_200), Some(3)));
         assert_eq!(secret.entries["key"], SecretValue::known("vk-a"));
     }
 
