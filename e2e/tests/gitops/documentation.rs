@@ -18,7 +18,11 @@ fn every_link_between_files_leads_somewhere() {
             }
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
             let folder = file.parent().expect("a file is in a folder");
-            let named = if path.is_empty() { file.clone() } else { folder.join(path) };
+            let named = if path.is_empty() {
+                file.clone()
+            } else {
+                folder.join(path)
+            };
             assert!(named.exists(), "{}: {target} leads nowhere", file.display());
             let is_there = anchor.is_empty() || headings(&yaml::text(&named)).iter().any(|heading| heading == anchor);
             assert!(is_there, "{}: {target} names no heading", file.display());
@@ -41,7 +45,10 @@ fn every_condition_and_reason_is_explained() {
     assert!(words.len() > 20, "{words:?}");
     for word in words {
         let explained = format!("`{word}`");
-        assert!(documentation.contains(&explained), "docs/conditions.md does not explain {explained}");
+        assert!(
+            documentation.contains(&explained),
+            "docs/conditions.md does not explain {explained}"
+        );
     }
 }
 
@@ -65,7 +72,9 @@ fn markdown_files() -> Vec<PathBuf> {
 fn markdown_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.map(|entry| entry.expect("a folder can be listed").path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect()
 }
 
 /// Targets of `[text](target)`; blocks of code have none.
@@ -91,7 +100,9 @@ fn headings(text: &str) -> Vec<String> {
         let title = line.trim_start_matches('#');
         if !is_code && title.len() < line.len() {
             let kept = title.trim().to_lowercase();
-            let kept = kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            let kept = kept
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
             headings.push(kept.map(|c| if c == ' ' { '-' } else { c }).collect());
         }
     }

@@ -70,7 +70,9 @@ fn the_chart_carries_the_same_script() {
 async fn the_entry_for_argocd_cm_is_the_script_once_for_all_kinds() {
     let path = workspace::root().join("docs/gitops/argocd-cm.yaml");
     let config_map = yaml::documents(&path).remove(0);
-    let entry = config_map["data"]["resource.customizations"].as_str().unwrap_or_default();
+    let entry = config_map["data"]["resource.customizations"]
+        .as_str()
+        .unwrap_or_default();
     let customizations = yaml::of_text(entry).expect("the entry is YAML itself").remove(0);
     assert_eq!(
         customizations["headgate.dev/*"]["health.lua"].as_str(),
@@ -79,7 +81,10 @@ async fn the_entry_for_argocd_cm_is_the_script_once_for_all_kinds() {
     );
 
     let applier = Applier::new(ControlPlane::shared().await.client(), "argocd").await;
-    applier.apply_yaml(&yaml::text(&path)).await.expect("the API server takes it");
+    applier
+        .apply_yaml(&yaml::text(&path))
+        .await
+        .expect("the API server takes it");
     let mut with_a_star = config_map;
     with_a_star["data"] = json!({"resource.customizations.health.headgate.dev_*": "return {}"});
     let with_a_star: DynamicObject = serde_json::from_value(with_a_star).expect("a ConfigMap is an object");
@@ -96,10 +101,16 @@ async fn every_recorded_status_is_one_the_api_server_takes() {
         let metadata = object["metadata"].as_object_mut().expect("an object has metadata");
         metadata.remove("generation");
         let status = object["status"].clone();
-        let name = format!("recorded-{}", case.input_path.replace(|c: char| !c.is_ascii_lowercase(), "-"));
+        let name = format!(
+            "recorded-{}",
+            case.input_path.replace(|c: char| !c.is_ascii_lowercase(), "-")
+        );
         object["metadata"]["name"] = json!(name.trim_end_matches("-yaml"));
         let object: DynamicObject = serde_json::from_value(object).expect("an object");
-        let applied = applier.apply(&object).await.unwrap_or_else(|error| panic!("{}: {error}", case.input_path));
+        let applied = applier
+            .apply(&object)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", case.input_path));
         let parameters = PatchParams {
             field_validation: Some(ValidationDirective::Strict),
             ..PatchParams::default()
@@ -110,7 +121,11 @@ async fn every_recorded_status_is_one_the_api_server_takes() {
             .patch_status(name, &parameters, &Patch::Merge(json!({"status": status})))
             .await
             .unwrap_or_else(|error| panic!("{}: {error}", case.input_path));
-        assert_eq!(taken.data["status"], status, "{}: something is not in the schema", case.input_path);
+        assert_eq!(
+            taken.data["status"], status,
+            "{}: something is not in the schema",
+            case.input_path
+        );
     }
 }
 
@@ -129,7 +144,10 @@ async fn an_object_that_nobody_has_seen_is_in_progress_to_both() {
         fields.remove("status");
         object["metadata"] = json!({"name": "unseen", "namespace": "unseen"});
         let object: DynamicObject = serde_json::from_value(object).expect("an object");
-        applier.create(&object).await.unwrap_or_else(|error| panic!("{}: {error}", case.input_path));
+        applier
+            .create(&object)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", case.input_path));
         let held = api(&object).await.get("unseen").await.expect("it was just created");
         let held: Value = serde_json::to_value(held).expect("an object is JSON");
         assert_eq!(held["status"]["observedGeneration"], -1, "{held}");
@@ -157,6 +175,10 @@ async fn api(object: &DynamicObject) -> Api<DynamicObject> {
         other => format!("{}s", other.to_lowercase()),
     };
     let resource = ApiResource::from_gvk_with_plural(&kind, &plural);
-    let namespace = object.metadata.namespace.as_deref().expect("these objects name their namespace");
+    let namespace = object
+        .metadata
+        .namespace
+        .as_deref()
+        .expect("these objects name their namespace");
     Api::namespaced_with(ControlPlane::shared().await.client(), namespace, &resource)
 }
