@@ -63,27 +63,32 @@ pub fn without(mut snapshot: Snapshot, removed: &Removed) -> Snapshot {
 ///
 /// It is about tokens, not about who they belong to: one that moved to another caller still opens something, and a reader
 /// that falls back knows it as what it was, as it knows every other intent of that moment. Deadlines are not looked at,
-/// since a snapshot carries its own; [`removed_between`] knows those that were brought forward.
+/// since a snapshot carries its own; [`working_digests_at`] does.
 pub fn working_digests(snapshot: &Snapshot) -> BTreeSet<KeyedDigest> {
     working_keys(snapshot).map(|(_, key)| key.digest).collect()
 }
 
-/// What `older` would still open at that moment and `newer` would not: removed keys, and those whose deadline was brought
-/// forward and is past. Both must be keyed with the same sealing key; under another one every digest is another.
-pub fn removed_between(older: &Snapshot, newer: &Snapshot, now_unix_seconds: i64) -> BTreeSet<KeyedDigest> {
-    let open_at = |snapshot| -> BTreeSet<KeyedDigest> {
-        working_keys(snapshot)
-            .filter(|(caller, key)| {
-                let deadlines = [caller.not_after, key.not_after];
-                deadlines
-                    .into_iter()
-                    .flatten()
-                    .all(|not_after| now_unix_seconds < not_after)
-            })
-            .map(|(_, key)| key.digest)
-            .collect()
+/// Those of [`working_digests`] that no deadline ends at that moment.
+pub fn working_digests_at(snapshot: &Snapshot, now_unix_seconds: i64) -> BTreeSet<KeyedDigest> {
+    let is_open = |caller: &Caller, key: &KeyEntry| {
+        let deadlines = [caller.not_after, key.not_after];
+        deadlines
+            .into_iter()
+            .flatten()
+            .all(|not_after| now_unix_seconds < not_after)
     };
-    &open_at(older) - &open_at(newer)
+    working_keys(snapshot)
+        .filter(|(caller, key)| is_open(caller, key))
+        .map(|(_, key)| key.digest)
+        .collect()
+}
+
+/// What `older` would still open at that moment and `newer` would not: removed keys, and those whose deadline was brought
+/// forward and is past. Both must be keyed with the same sealing key; under another one every digest is another. Whoever
+/// keeps a list of them strikes off what [`working_digests_at`] has again, not [`working_digests`]: that one still has
+/// those whose deadline is past.
+pub fn removed_between(older: &Snapshot, newer: &Snapshot, now_unix_seconds: i64) -> BTreeSet<KeyedDigest> {
+    &working_digests_at(older, now_unix_seconds) - &working_digests_at(newer, now_unix_seconds)
 }
 
 fn working_keys(snapshot: &Snapshot) -> impl Iterator<Item = (&Caller, &KeyEntry)> {

@@ -16,7 +16,7 @@ pub mod shard;
 use std::time::Duration;
 
 pub use ack::{Ack, AckError, RefusedHead, Serving};
-pub use assemble::{AssembleError, assemble, removed_between, without, working_digests};
+pub use assemble::{AssembleError, assemble, removed_between, without, working_digests, working_digests_at};
 pub use digest::Digest;
 pub use layout::{Layout, TooLarge, shards_of};
 pub use pointer::{Generation, Pointer, PointerError, Removed, Signed};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headgate_snapshot::delivery::{Removed, removed_between, without, working_digests};
+use headgate_snapshot::delivery::{Removed, removed_between, without, working_digests, working_digests_at};
 use headgate_snapshot::{Caller, KeyEntry, KeyedDigest, ObjectName, Snapshot};
 
 use crate::world::{callers, digest};
@@ -107,6 +107,19 @@ fn a_deadline_brought_forward_removes_once_it_is_past() {
         assert_eq!(removed_between(&unchanged(), &earlier, NOW), digests(&["bob"]));
         assert_eq!(removed_between(&earlier, &unchanged(), NOW), digests(&[]), "put off");
     }
+}
+
+#[test]
+fn a_key_works_until_the_earlier_of_its_deadlines() {
+    let bounded = changed("bob", |bob| {
+        bob.not_after = Some(NOW + 2);
+        bob.keys[0].not_after = Some(NOW + 1);
+    });
+    assert_eq!(working_digests_at(&bounded, NOW), digests(&["ann", "bob", "carl"]));
+    assert_eq!(working_digests_at(&bounded, NOW + 1), digests(&["ann", "carl"]));
+    assert_eq!(working_digests_at(&bounded, LATE), digests(&[]));
+    // Without a clock it counts as working, which is why a list of removed keys is not struck off by it.
+    assert_eq!(working_digests(&bounded), digests(&["ann", "bob", "carl"]));
 }
 
 #[test]
