@@ -215,6 +215,17 @@ async fn the_operator_writes_generated_keys_shards_and_the_ring() {
         .await
         .unwrap();
 
+    // What stands where a shard belongs is in the way, whatever it is.
+    let in_the_way = secret("headgate-secret-89ab", &json!({}));
+    Caller::admin(control_plane)
+        .create(&secrets(SNAPSHOTS), &in_the_way)
+        .await
+        .unwrap();
+    operator
+        .delete(&format!("{}/headgate-secret-89ab", secrets(SNAPSHOTS)))
+        .await
+        .unwrap();
+
     let ring = secret("headgate-sealing-keys", &json!({}));
     operator.create(&secrets(NAMESPACE), &ring).await.unwrap();
     let path = format!("{}/headgate-sealing-keys", secrets(NAMESPACE));

@@ -63,11 +63,12 @@ fn the_operator_may_what_its_job_takes() {
     assert_eq!(
         grants(&render("watchNamespaces: [team]"), "headgate-operator"),
         [
-            "headgate-snapshots: /configmaps: get list watch create update patch delete",
+            "headgate-snapshots: /configmaps (headgate): watch patch",
+            "headgate-snapshots: /configmaps: get list create delete",
             "headgate-snapshots: /secrets: get list create delete",
-            "headgate-snapshots: coordination.k8s.io/leases: get list watch delete",
+            "headgate-snapshots: coordination.k8s.io/leases: list watch delete",
             "headgate-snapshots: events.k8s.io/events: create patch",
-            "headgate: /pods: get list watch",
+            "headgate: /pods: list watch",
             "headgate: /secrets (headgate-sealing-keys): get list watch",
             "headgate: /secrets: create",
             "headgate: coordination.k8s.io/leases (headgate-operator): get list watch update",
@@ -76,15 +77,15 @@ fn the_operator_may_what_its_job_takes() {
             "team: /secrets: get list watch",
             "team: events.k8s.io/events: create patch",
             "team: headgate.dev/budgets/status: patch",
-            "team: headgate.dev/budgets: get list watch",
+            "team: headgate.dev/budgets: list watch",
             "team: headgate.dev/guardrailpolicies/status: patch",
-            "team: headgate.dev/guardrailpolicies: get list watch",
+            "team: headgate.dev/guardrailpolicies: list watch",
             "team: headgate.dev/llmproviders/status: patch",
-            "team: headgate.dev/llmproviders: get list watch",
+            "team: headgate.dev/llmproviders: list watch",
             "team: headgate.dev/routepolicies/status: patch",
-            "team: headgate.dev/routepolicies: get list watch",
+            "team: headgate.dev/routepolicies: list watch",
             "team: headgate.dev/virtualkeys/status: patch",
-            "team: headgate.dev/virtualkeys: get list watch",
+            "team: headgate.dev/virtualkeys: list watch",
         ]
     );
 }
@@ -97,7 +98,7 @@ fn watching_all_namespaces_lists_the_secrets_of_none() {
     assert_eq!(
         everywhere,
         [
-            "everywhere: /namespaces: get list watch",
+            "everywhere: /namespaces: list watch",
             "everywhere: /secrets: create patch",
             "everywhere: /secrets: get",
             "everywhere: events.k8s.io/events: create patch",
