@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use headgate_llm::chat::ChatRequest;
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
-use headgate_llm::provider::{EncodeOptions, Encoded, StreamDecoder, echo};
+use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, StreamDecoder, echo};
 
 use crate::answer::{Answer, BegunStream, WholeBody, cut};
 use crate::deadline::MovingDeadline;
@@ -31,12 +31,6 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// How much of a stream may come before its first content.
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
-/// Callers' headers that every provider of this dialect gets, retries included: features of the dialect, and the key by
-/// which a provider recognises a repeated call.
-static FORWARDED_HEADERS: [HeaderName; 2] = [
-    HeaderName::from_static("openai-beta"),
-    HeaderName::from_static("idempotency-key"),
-];
 /// Providers' headers that go back to the client; all others (cookies, organisations, limits of our account) stay here.
 static ANSWER_HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("openai-processing-ms"),
@@ -64,6 +58,8 @@ pub async fn attempt(
     let options = EncodeOptions {
         upstream_model: backend.upstream_model(),
         overrides: &backend.overrides,
+        unsupported: backend.provider.unsupported_parameters,
+        max_output_tokens_default: backend.model.max_output_tokens,
     };
     let encoded = backend.provider.adapter.encode_chat(request, options)?;
     let until = Instant::now() + plan.timeouts.total;
@@ -75,10 +71,18 @@ pub async fn attempt(
             plan,
             request,
             encoded: &encoded,
+            context: AnswerContext {
+                id: exchange.trace_id.as_str(),
+                now_unix_seconds: unix_seconds(),
+                requested_model: &request.model,
+                upstream_model: backend.upstream_model(),
+                include_usage: request.include_usage,
+                strip_usage: encoded.strip_usage,
+            },
             caller_headers,
             until,
         };
-        let failure = match call.answer(exchange).await {
+        let failure = match call.answer().await {
             Ok((answer, headers)) => {
                 exchange.attempted(started.into_std(), Ok(()));
                 return Ok(Attempted {
@@ -104,14 +108,15 @@ struct Call<'a> {
     plan: &'a Plan,
     request: &'a ChatRequest,
     encoded: &'a Encoded,
+    context: AnswerContext<'a>,
     caller_headers: &'a HeaderMap,
     until: Instant,
 }
 
 impl Call<'_> {
-    async fn answer(&self, exchange: &Exchange) -> Result<(Answer, HeaderMap), Failure> {
+    async fn answer(&self) -> Result<(Answer, HeaderMap), Failure> {
         if self.provider().is_echo {
-            return self.answer_from_inside(exchange).await;
+            return self.answer_from_inside().await;
         }
         // One timer for the head and, in a stream, for all that comes before its first content.
         let first_token = (Instant::now() + self.plan.timeouts.first_token).min(self.until);
@@ -135,11 +140,8 @@ impl Call<'_> {
         &self.plan.backend.provider
     }
 
-    async fn answer_from_inside(&self, exchange: &Exchange) -> Result<(Answer, HeaderMap), Failure> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        let made = echo::answer(self.request, exchange.trace_id.as_str(), now);
+    async fn answer_from_inside(&self) -> Result<(Answer, HeaderMap), Failure> {
+        let made = echo::answer(self.request, self.context.id, self.context.now_unix_seconds);
         let answer = match made {
             echo::EchoAnswer::Whole(body) => self.whole(body)?,
             echo::EchoAnswer::Stream(events) => {
@@ -153,18 +155,21 @@ impl Call<'_> {
         let provider = self.provider();
         let uri = provider
             .address
-            .uri(self.encoded.path)
+            .uri(&self.encoded.path)
             .map_err(|error| Failure::new(FailureKind::Connection, error.to_string()))?;
         let mut request = Request::new(Full::new(self.encoded.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = provider.headers.clone();
+        for (name, value) in &self.encoded.headers {
+            request.headers_mut().entry(name).or_insert_with(|| value.clone());
+        }
         for name in &provider.forward_headers {
             if let Some(value) = self.caller_headers.get(name) {
                 request.headers_mut().entry(name).or_insert_with(|| value.clone());
             }
         }
-        for name in &FORWARDED_HEADERS {
+        for name in provider.adapter.forwarded_headers() {
             if let Some(value) = self.caller_headers.get(name) {
                 request.headers_mut().insert(name, value.clone());
             }
@@ -174,7 +179,7 @@ impl Call<'_> {
 
     fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
         Ok(Answer::Whole(WholeBody::of(
-            self.provider().adapter.decode_whole(body)?,
+            self.provider().adapter.decode_whole(body, &self.context)?,
             self.request,
         )))
     }
@@ -194,7 +199,11 @@ impl Call<'_> {
             .headers()
             .get(header::CONTENT_TYPE)
             .map_or(&b""[..], |value| value.as_bytes());
-        if !content_type.to_ascii_lowercase().starts_with(b"text/event-stream") {
+        let wanted = self.provider().adapter.stream_content_type().as_bytes();
+        if !content_type
+            .get(..wanted.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(wanted))
+        {
             return Err(protocol("a stream was asked for, and the answer is none"));
         }
         self.answer_body(response, lease)
@@ -211,7 +220,7 @@ impl Call<'_> {
 
     /// Reads until the first content, so that a stream which fails before it can be tried again.
     async fn begin(&self, mut body: AnswerBody) -> Result<BegunStream, Failure> {
-        let mut decoder = self.provider().adapter.stream_decoder(self.encoded.strip_usage);
+        let mut decoder = self.provider().adapter.stream_decoder(&self.context);
         let mut ready = Vec::with_capacity(2);
         let mut read = 0;
         loop {
@@ -255,6 +264,12 @@ async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Failu
             "the provider did not begin to answer in time",
         ))
     })
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn passing_headers(headers: &HeaderMap) -> HeaderMap {

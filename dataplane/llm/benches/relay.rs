@@ -7,7 +7,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use headgate_llm::chat::ChatRequest;
 use headgate_llm::dialect::openai_chat::stream::Tap;
-use headgate_llm::provider::{self, EncodeOptions, Kind, StreamDecoder};
+use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, StreamDecoder};
 
 const EVENTS: usize = 1_000;
 
@@ -29,7 +29,7 @@ fn requests(criterion: &mut Criterion) {
         });
         let options = EncodeOptions {
             upstream_model: "gpt-4.1-mini",
-            overrides: &[],
+            ..EncodeOptions::default()
         };
         group.bench_function(format!("scan and splice {name}"), |bencher| {
             bencher.iter(|| {
@@ -46,7 +46,7 @@ fn answers(criterion: &mut Criterion) {
         br#"{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,"model":"gpt-4.1","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I assist you today?","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"#,
     );
     criterion.bench_function("answer 430B", |bencher| {
-        bencher.iter(|| provider::of(Kind::OpenAI).decode_whole(black_box(body.clone())));
+        bencher.iter(|| provider::of(Kind::OpenAI).decode_whole(black_box(body.clone()), &AnswerContext::default()));
     });
 }
 

@@ -262,7 +262,7 @@ pub struct BadRequest {
 }
 
 impl BadRequest {
-    fn new(code: &'static str, param: Option<&str>, message: String) -> Self {
+    pub(crate) fn new(code: &'static str, param: Option<&str>, message: String) -> Self {
         Self {
             code,
             param: param.map(Into::into),
@@ -295,7 +295,17 @@ impl BadRequest {
         Self::new("duplicate_field", Some(name), message)
     }
 
-    fn wrong_type(name: &str, wanted: &str) -> Self {
+    /// A parameter that the provider does not have, where the policy is to refuse it.
+    pub(crate) fn unsupported(name: &str) -> Self {
+        let message = format!("the model's provider does not support this `{name}`; leave it out");
+        Self::new("unsupported_parameter", Some(name), message)
+    }
+
+    pub(crate) fn invalid(name: &str, message: String) -> Self {
+        Self::new("invalid_value", Some(name), message)
+    }
+
+    pub(crate) fn wrong_type(name: &str, wanted: &str) -> Self {
         Self::new("invalid_type", Some(name), format!("`{name}` must be {wanted}"))
     }
 }

@@ -14,7 +14,9 @@ use headgate_llm::chat::{BadRequest, ChatRequest};
 use headgate_llm::dialect::openai_chat::{answer, error};
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::echo::{self, EchoAnswer};
-use headgate_llm::provider::{self, EncodeOptions, Encoded, Kind, Progress, Provider};
+use headgate_llm::provider::{
+    self, AnswerContext, EncodeOptions, Encoded, Kind, Progress, Provider, UnsupportedParameters,
+};
 use headgate_llm::usage::Usage;
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
@@ -31,6 +33,11 @@ struct Case {
     upstream_model: String,
     #[serde(default)]
     overrides: Vec<(String, String)>,
+    /// `Drop` (the default), `Pass` or `Reject`.
+    #[serde(default)]
+    unsupported_parameters: Option<String>,
+    #[serde(default)]
+    max_output_tokens: Option<u64>,
     #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
@@ -106,6 +113,9 @@ fn run(folder: &Path) -> Outputs {
         Some(Ok(encoded)) => {
             facts["request"] =
                 json!({ "path": encoded.path, "stripUsage": encoded.strip_usage, "dropped": encoded.dropped });
+            for (name, value) in &encoded.headers {
+                facts["request"]["headers"][name.as_str()] = value.to_str().unwrap().into();
+            }
             outputs.push(("upstream.json", encoded.body.to_vec()));
         }
         Some(Err(refusal)) => {
@@ -125,14 +135,22 @@ fn run(folder: &Path) -> Outputs {
             EchoAnswer::Stream(list) => events = Some(list.concat().into()),
         }
     }
+    let parsed = request.as_ref().ok().and_then(Option::as_ref);
+    let context = AnswerContext {
+        id: "golden",
+        now_unix_seconds: NOW_UNIX_SECONDS,
+        requested_model: parsed.map_or("", |request| &request.model),
+        upstream_model: &case.upstream_model,
+        include_usage: parsed.is_some_and(|request| request.include_usage),
+        strip_usage: matches!(&encoded, Some(Ok(encoded)) if encoded.strip_usage),
+    };
     if let Some(body) = whole {
-        let (client, answer) = decode_whole(provider, body, &case);
+        let (client, answer) = decode_whole(provider, body, &context, &case);
         facts["answer"] = answer;
         outputs.extend(client.map(|client| ("client.json", client)));
     }
     if let Some(events) = events {
-        let strip_usage = encoded.is_some_and(|encoded| encoded.unwrap().strip_usage);
-        let (client, stream) = decode_stream(provider, strip_usage, &events);
+        let (client, stream) = decode_stream(provider, &context, &events);
         facts["stream"] = stream;
         outputs.push(("client.sse", client));
     }
@@ -154,15 +172,27 @@ fn encode(provider: &dyn Provider, request: &ChatRequest, case: &Case) -> Result
     let options = EncodeOptions {
         upstream_model: &case.upstream_model,
         overrides: &case.overrides,
+        unsupported: match case.unsupported_parameters.as_deref() {
+            None | Some("Drop") => UnsupportedParameters::Drop,
+            Some("Pass") => UnsupportedParameters::Pass,
+            Some("Reject") => UnsupportedParameters::Reject,
+            Some(other) => panic!("no such policy: {other}"),
+        },
+        max_output_tokens_default: case.max_output_tokens,
     };
     let encoded = provider.encode_chat(request, options)?;
     serde_json::from_slice::<Value>(&encoded.body).expect("an encoded request is valid JSON");
     Ok(encoded)
 }
 
-fn decode_whole(provider: &dyn Provider, body: Bytes, case: &Case) -> (Option<Vec<u8>>, Value) {
+fn decode_whole(
+    provider: &dyn Provider,
+    body: Bytes,
+    context: &AnswerContext<'_>,
+    case: &Case,
+) -> (Option<Vec<u8>>, Value) {
     let decoded = match case.status {
-        None => provider.decode_whole(body),
+        None => provider.decode_whole(body, context),
         Some(status) => {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_UNIX_SECONDS);
             Err(provider.decode_failure(status, &headers(case), &body, &case.credential, now))
@@ -183,10 +213,10 @@ fn headers(case: &Case) -> HeaderMap {
 }
 
 /// Decodes the stream in one piece, in single bytes and in pieces of other lengths, which must make no difference.
-fn decode_stream(provider: &dyn Provider, strip_usage: bool, events: &Bytes) -> (Vec<u8>, Value) {
-    let whole = decode_chunks(provider, strip_usage, events, events.len().max(1));
+fn decode_stream(provider: &dyn Provider, context: &AnswerContext<'_>, events: &Bytes) -> (Vec<u8>, Value) {
+    let whole = decode_chunks(provider, context, events, events.len().max(1));
     for chunk_length in [1, 2, 3, 7, 100, 333] {
-        let chunked = decode_chunks(provider, strip_usage, events, chunk_length);
+        let chunked = decode_chunks(provider, context, events, chunk_length);
         assert_eq!(
             String::from_utf8_lossy(&chunked.0),
             String::from_utf8_lossy(&whole.0),
@@ -197,8 +227,13 @@ fn decode_stream(provider: &dyn Provider, strip_usage: bool, events: &Bytes) -> 
     whole
 }
 
-fn decode_chunks(provider: &dyn Provider, strip_usage: bool, events: &Bytes, chunk_length: usize) -> (Vec<u8>, Value) {
-    let mut decoder = provider.stream_decoder(strip_usage);
+fn decode_chunks(
+    provider: &dyn Provider,
+    context: &AnswerContext<'_>,
+    events: &Bytes,
+    chunk_length: usize,
+) -> (Vec<u8>, Value) {
+    let mut decoder = provider.stream_decoder(context);
     let mut out = Vec::new();
     let mut result = Ok(());
     for start in (0..events.len()).step_by(chunk_length) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use headgate_llm::chat::ChatRequest;
 use headgate_llm::dialect::openai_chat::stream::Tap;
 use headgate_llm::json;
-use headgate_llm::provider::{self, EncodeOptions, Kind, Progress, StreamDecoder};
+use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, Progress, StreamDecoder};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -130,7 +130,7 @@ proptest! {
         let overrides = if set { vec![("temperature".to_owned(), "0.5".to_owned())] } else { vec![] };
 
         let request = ChatRequest::parse(Bytes::from(body)).unwrap();
-        let chosen = EncodeOptions { upstream_model: &upstream_model, overrides: &overrides };
+        let chosen = EncodeOptions { upstream_model: &upstream_model, overrides: &overrides, ..EncodeOptions::default() };
         let encoded = provider::of(Kind::OpenAI).encode_chat(&request, chosen).unwrap();
 
         fields["model"] = upstream_model.into();
@@ -213,7 +213,7 @@ proptest! {
             let _ = tap.push(Bytes::copy_from_slice(chunk), &mut out);
         }
         let _ = tap.finish(&mut out);
-        let _ = provider::of(Kind::OpenAI).decode_whole(Bytes::from(chunks.concat()));
+        let _ = provider::of(Kind::OpenAI).decode_whole(Bytes::from(chunks.concat()), &AnswerContext::default());
     }
 }
 

@@ -9,7 +9,7 @@ use prometheus::IntCounter;
 use zeroize::Zeroizing;
 
 use headgate_llm::failure::Failure;
-use headgate_llm::provider::{Kind, Provider as Adapter};
+use headgate_llm::provider::{Kind, Provider as Adapter, UnsupportedParameters};
 use headgate_snapshot::origin::origin_of;
 use headgate_snapshot::sealed::OpenError;
 use headgate_snapshot::{
@@ -49,6 +49,8 @@ pub struct PreparedProvider {
     pub undeclared: Option<Arc<PreparedModel>>,
     /// Whether a model without a price may be called.
     pub refuses_unknown_price: bool,
+    /// What happens with parameters that its dialect does not have.
+    pub unsupported_parameters: UnsupportedParameters,
     /// Where it is.
     pub address: ProviderAddress,
     /// Calls that brought an answer.
@@ -61,6 +63,8 @@ pub struct PreparedModel {
     pub upstream_model: String,
     /// What its answers have as headers; `x-headgate-model` of undeclared ones is to be set.
     pub answer_headers: HeaderMap,
+    /// The longest answer in tokens, where it is declared.
+    pub max_output_tokens: Option<u64>,
     /// What it costs.
     pub price: Option<Price>,
     /// Its counters.
@@ -176,6 +180,7 @@ impl PreparedProvider {
             models,
             undeclared,
             refuses_unknown_price: record.unknown_price == UnknownPrice::Deny,
+            unsupported_parameters: policy_of(record.unsupported_parameters),
             answered_attempts: metrics.answered_attempts(label),
             address,
         })
@@ -195,6 +200,7 @@ impl PreparedModel {
         Self {
             answer_headers: answer_headers::of_model(provider, &record.upstream_model),
             upstream_model: record.upstream_model,
+            max_output_tokens: record.max_output_tokens,
             price: record.price,
             metrics,
         }
@@ -204,6 +210,7 @@ impl PreparedModel {
         Self {
             answer_headers: answer_headers::of_model(provider, UNDECLARED),
             upstream_model: String::new(),
+            max_output_tokens: None,
             price: is_free.then(Price::default),
             metrics,
         }
@@ -216,6 +223,15 @@ fn kind_of(kind: ProviderKind) -> Kind {
         ProviderKind::OpenAICompatible => Kind::OpenAICompatible,
         ProviderKind::Ollama => Kind::Ollama,
         ProviderKind::Echo => Kind::Echo,
+    }
+}
+
+fn policy_of(policy: headgate_snapshot::UnsupportedParameters) -> UnsupportedParameters {
+    use headgate_snapshot::UnsupportedParameters as Record;
+    match policy {
+        Record::Drop => UnsupportedParameters::Drop,
+        Record::Pass => UnsupportedParameters::Pass,
+        Record::Reject => UnsupportedParameters::Reject,
     }
 }
 

@@ -1,11 +1,13 @@
 //! The providers: one file each, and [`of`], the only place that knows all of them.
 //!
-//! Those that speak `OpenAI`'s chat dialect share one adapter, `openai_shaped`, and differ in a list of rules.
+//! Those that speak `OpenAI`'s chat dialect share one adapter, `openai_shaped`, and differ in a list of rules: clients'
+//! bodies pass as they are. The others implement [`crate::translate::Wire`], and are translated.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::chat::{BadRequest, ChatRequest};
 use crate::estimate::Size;
@@ -13,10 +15,12 @@ use crate::failure::Failure;
 use crate::usage::Usage;
 
 pub mod echo;
+pub(crate) mod leftovers;
 mod ollama;
 mod openai;
 mod openai_compatible;
 mod openai_shaped;
+pub(crate) mod overrides;
 
 /// The wire dialects that have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,26 +46,64 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
 }
 
 /// What the gateway decided about one attempt and the provider's adapter must write into the request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct EncodeOptions<'a> {
     /// The name the provider knows the model by.
     pub upstream_model: &'a str,
-    /// Top-level fields to set: name and JSON text. `model`, `messages`, `stream` and `stream_options` are the gateway's
-    /// and the caller's own; setting them is left out and reported in [`Encoded::dropped`].
+    /// Top-level fields to set: name and JSON text, both in the client's dialect. `model`, `messages`, `stream` and
+    /// `stream_options` are the gateway's and the caller's own; setting them is left out and reported in
+    /// [`Encoded::dropped`].
     pub overrides: &'a [(String, String)],
+    /// What happens with parameters that the provider does not have. A provider of the client's own dialect gets all.
+    pub unsupported: UnsupportedParameters,
+    /// The longest answer of the model in tokens, where it is declared: for providers that demand a cap.
+    pub max_output_tokens_default: Option<u64>,
+}
+
+/// What happens with parameters that a provider does not have. Media, tools, output formats and several choices are not
+/// among them: without those the answer would be another one, so they are always refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnsupportedParameters {
+    /// Left out, and named in [`Encoded::dropped`].
+    #[default]
+    Drop,
+    /// Sent as they are.
+    Pass,
+    /// Refused with 400.
+    Reject,
 }
 
 /// A request in the provider's dialect, without its credential.
 #[derive(Clone, Debug)]
 pub struct Encoded {
-    /// Appended to the provider's base URL, with a leading slash.
-    pub path: &'static str,
+    /// Appended to the provider's base URL, with a leading slash; percent-encoded, and possibly with a query.
+    pub path: Cow<'static, str>,
+    /// Headers of the dialect, such as `anthropic-version`; never a credential. What a manifest or the caller sets wins.
+    pub headers: HeaderMap,
     /// The body; `content-type: application/json`.
     pub body: Bytes,
     /// The client did not ask for usage in its stream but we did: the stream decoder must take that event out.
     pub strip_usage: bool,
     /// Names of parameters that were left out.
     pub dropped: Vec<String>,
+}
+
+/// What an answer must be written with beside what the provider says. Where the dialect is the client's own, only
+/// `strip_usage` is looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnswerContext<'a> {
+    /// The request's id; an answer without an id of its own gets one made of it.
+    pub id: &'a str,
+    /// Now, Unix seconds; an answer without a time of its own gets this one.
+    pub now_unix_seconds: u64,
+    /// The model as the client named it.
+    pub requested_model: &'a str,
+    /// The model as it was asked of the provider.
+    pub upstream_model: &'a str,
+    /// The client wants usage in its stream.
+    pub include_usage: bool,
+    /// [`Encoded::strip_usage`].
+    pub strip_usage: bool,
 }
 
 /// What a whole answer says beside its bytes, which go to the client as they are.
@@ -73,7 +115,10 @@ pub struct WholeAnswer {
     pub usage: Option<Usage>,
 }
 
-/// One provider dialect. No IO and no clock.
+/// The stream that most providers answer with.
+pub const SERVER_SENT_EVENTS: &str = "text/event-stream";
+
+/// One provider as chat clients meet it. No IO and no clock.
 pub trait Provider: Send + Sync {
     /// The base URL where the manifest gives none.
     fn default_base_url(&self) -> Option<&'static str>;
@@ -81,11 +126,18 @@ pub trait Provider: Send + Sync {
     /// The header that carries the credential.
     fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)>;
 
+    /// Callers' headers that go to the provider: features of its dialect, and the key by which it recognises a repeated
+    /// call. They win over [`Encoded::headers`].
+    fn forwarded_headers(&self) -> &'static [HeaderName];
+
+    /// The `content-type` of its streams, without parameters.
+    fn stream_content_type(&self) -> &'static str;
+
     /// Writes a chat request.
     fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest>;
 
     /// Reads a whole answer (status 2xx).
-    fn decode_whole(&self, body: Bytes) -> Result<WholeAnswer, Failure>;
+    fn decode_whole(&self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure>;
 
     /// Reads an answer that is not 2xx. `credential` is what was sent (empty: none) and is removed from all words;
     /// `now` is needed for a `Retry-After` that names a date.
@@ -98,8 +150,18 @@ pub trait Provider: Send + Sync {
         now: SystemTime,
     ) -> Failure;
 
-    /// Reads a stream (status 2xx, `text/event-stream`).
-    fn stream_decoder(&self, strip_usage: bool) -> Box<dyn StreamDecoder>;
+    /// Reads a stream (status 2xx, [`Provider::stream_content_type`]).
+    fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder>;
+}
+
+/// `Authorization: Bearer`; `None` for a credential that is empty or that no header can carry.
+fn bearer(credential: &str) -> Option<(HeaderName, HeaderValue)> {
+    if credential.is_empty() {
+        return None;
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {credential}")).ok()?;
+    value.set_sensitive(true);
+    Some((header::AUTHORIZATION, value))
 }
 
 /// Bytes of a provider's stream in, bytes of the client's stream out.

@@ -2,17 +2,19 @@
 //! for the edits made here: the model's name, fields that a route sets, `include_usage`, and what a server's [`Rules`]
 //! ask for.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{EncodeOptions, Encoded, Provider, StreamDecoder, WholeAnswer};
+use super::overrides::override_fields;
+use super::{AnswerContext, EncodeOptions, Encoded, Provider, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer, bearer};
 use crate::chat::{BadRequest, ChatRequest, Field};
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_chat::{answer, stream};
 use crate::failure::Failure;
-use crate::json::{self, FieldsError, Kind, Repeats};
+use crate::json::{self, Kind};
 use crate::splice::Edits;
 
 /// What one server does differently from the others.
@@ -26,8 +28,10 @@ pub(super) struct Rules {
     pub(super) knows_only_max_tokens: bool,
 }
 
-/// Fields that a route cannot set: the gateway has routed, authorised and counted by them.
-const NOT_OVERRIDABLE: [&str; 4] = ["model", "messages", "stream", "stream_options"];
+static FORWARDED_HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("openai-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
 
 impl Provider for Rules {
     fn default_base_url(&self) -> Option<&'static str> {
@@ -35,12 +39,15 @@ impl Provider for Rules {
     }
 
     fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
-        if credential.is_empty() {
-            return None;
-        }
-        let mut value = HeaderValue::from_str(&format!("Bearer {credential}")).ok()?;
-        value.set_sensitive(true);
-        Some((header::AUTHORIZATION, value))
+        bearer(credential)
+    }
+
+    fn forwarded_headers(&self) -> &'static [HeaderName] {
+        &FORWARDED_HEADERS
+    }
+
+    fn stream_content_type(&self) -> &'static str {
+        SERVER_SENT_EVENTS
     }
 
     fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
@@ -54,20 +61,23 @@ impl Provider for Rules {
         if self.knows_only_max_tokens {
             cap_by_max_tokens(request, &mut edits);
         }
-        let dropped = self.override_fields(request, options.overrides, &mut edits)?;
+        let dropped = override_fields(request, options.overrides, &mut edits, |name| {
+            self.field_to_set(name, request)
+        })?;
         let strip_usage = request.stream && !request.include_usage;
         if strip_usage {
             ask_for_usage(request, &mut edits);
         }
         Ok(Encoded {
-            path: self.chat_path,
+            path: Cow::Borrowed(self.chat_path),
+            headers: HeaderMap::new(),
             body: edits.apply(&request.body),
             strip_usage,
             dropped,
         })
     }
 
-    fn decode_whole(&self, body: Bytes) -> Result<WholeAnswer, Failure> {
+    fn decode_whole(&self, body: Bytes, _context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
         answer::read(body)
     }
 
@@ -88,45 +98,12 @@ impl Provider for Rules {
         })
     }
 
-    fn stream_decoder(&self, strip_usage: bool) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Tap::new(strip_usage))
+    fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(stream::Tap::new(context.strip_usage))
     }
 }
 
 impl Rules {
-    /// Sets the fields that a route prescribes; returns the names of those it may not. The body is searched once more,
-    /// since routes may name any field and few do.
-    fn override_fields<'a>(
-        &self,
-        request: &ChatRequest,
-        overrides: &'a [(String, String)],
-        edits: &mut Edits<'a>,
-    ) -> Result<Vec<String>, BadRequest> {
-        if overrides.is_empty() {
-            return Ok(Vec::new());
-        }
-        let names: Vec<&str> = overrides
-            .iter()
-            .map(|(name, _)| self.field_to_set(name, request))
-            .collect();
-        let mut found = vec![None; names.len()];
-        match json::find_fields(&request.body, &names, Repeats::Refuse, &mut found) {
-            Ok(()) => {}
-            Err(FieldsError::Repeated(index)) => return Err(BadRequest::repeated(names[index])),
-            Err(error) => unreachable!("the body was validated when it was parsed: {error:?}"),
-        }
-        let mut dropped = Vec::new();
-        for ((name, (_, value)), member) in names.into_iter().zip(overrides).zip(found) {
-            match member {
-                _ if NOT_OVERRIDABLE.contains(&name) => dropped.push(name.to_owned()),
-                Some(member) => edits.replace(member.value, value.as_str()),
-                // The body has a model, so it is not empty.
-                None => edits.insert_field(request.inside(), &json_string(name), value, false),
-            }
-        }
-        Ok(dropped)
-    }
-
     /// The name under which the body carries a field. Where both output caps are one, it is the one that will stand.
     fn field_to_set<'a>(&self, name: &'a str, request: &ChatRequest) -> &'a str {
         let is_cap = matches!(name, "max_tokens" | "max_completion_tokens");

@@ -1,0 +1,271 @@
+//! Providers that do not speak the client's dialect: a request goes through the hub into the provider's words, the answer
+//! through the hub into the client's.
+//!
+//! A provider's side is a [`Wire`]; [`Translated`] makes of it what the data plane calls. A wire knows neither the client's
+//! dialect nor its errors' shape, and the client's dialect knows no provider: each is written and tested once.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::chat::{BadRequest, ChatRequest};
+use crate::dialect::openai_chat::error::ErrorObject;
+use crate::dialect::openai_chat::{chunks, render, to_hub};
+use crate::failure::{self, Failure, FailureKind};
+use crate::hub;
+use crate::provider::overrides::overridden;
+use crate::provider::{
+    AnswerContext, EncodeOptions, Encoded, Progress, Provider, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer,
+};
+use crate::scrub::scrub;
+
+/// A provider's own dialect, in terms of the hub. No IO and no clock.
+pub trait Wire: Send + Sync + 'static {
+    /// The base URL where the manifest gives none.
+    fn default_base_url(&self) -> Option<&'static str>;
+
+    /// The header that carries the credential; `None` for one that is empty or that no header can carry.
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)>;
+
+    /// Callers' headers that go to the provider; see [`Provider::forwarded_headers`].
+    fn forwarded_headers(&self) -> &'static [HeaderName] {
+        &[]
+    }
+
+    /// The `content-type` of its streams, without parameters.
+    fn stream_content_type(&self) -> &'static str {
+        SERVER_SENT_EVENTS
+    }
+
+    /// Writes a request. What the provider lacks is refused, or left out as `options` say.
+    fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest>;
+
+    /// Reads a whole answer (status 2xx).
+    fn decode(&self, body: &[u8]) -> Result<hub::Answer, WireFailure>;
+
+    /// Reads an answer that is not 2xx. `Retry-After` is read by the caller, here only what the body says about it.
+    fn decode_failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> WireFailure;
+
+    /// Reads a stream (status 2xx, [`Wire::stream_content_type`]).
+    fn events(&self) -> Box<dyn EventDecoder>;
+}
+
+/// Bytes of a provider's stream in, events of the hub out.
+pub trait EventDecoder: Send {
+    /// Takes what arrived, however it was cut; appends what it says to `events`, also where it then fails. Nothing is
+    /// read behind [`hub::Event::End`] or an error.
+    fn push(&mut self, bytes: &[u8], events: &mut Vec<hub::Event>) -> Result<(), WireFailure>;
+
+    /// The provider closed the stream. A dialect without a last event of its own appends `End` here if all was said;
+    /// a stream that ends without one is cut, which the caller sees to.
+    fn finish(&mut self, events: &mut Vec<hub::Event>) -> Result<(), WireFailure>;
+}
+
+/// A request as the provider gets it.
+#[derive(Clone, Debug)]
+pub struct WireRequest {
+    /// See [`Encoded::path`].
+    pub path: Cow<'static, str>,
+    /// See [`Encoded::headers`].
+    pub headers: HeaderMap,
+    /// JSON.
+    pub body: Bytes,
+    /// Names of parameters that were left out, as the client knows them.
+    pub dropped: Vec<String>,
+}
+
+/// What went wrong, in words of no dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireFailure {
+    /// What kind of trouble it is.
+    pub kind: FailureKind,
+    /// The HTTP status, or the one that an error under status 200 stands for.
+    pub status: Option<u16>,
+    /// The provider's words for the client, not yet scrubbed; `None`: ours are made from `kind`.
+    pub message: Option<Box<str>>,
+    /// The provider's family of the error, as in `overloaded_error`.
+    pub error_type: Option<Box<str>>,
+    /// The provider's code for programs; absent: the kind's, where programs look for one.
+    pub code: Option<Box<str>>,
+    /// The field at fault.
+    pub param: Option<Box<str>>,
+    /// How long the provider asked to wait, if its body says.
+    pub retry_after: Option<Duration>,
+    /// For logs only: what happened, without bodies or credentials.
+    pub detail: String,
+}
+
+impl WireFailure {
+    /// A failure of which nothing is known but its kind and what to write into the log.
+    pub fn new(kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            status: None,
+            message: None,
+            error_type: None,
+            code: None,
+            param: None,
+            retry_after: None,
+            detail: detail.into(),
+        }
+    }
+
+    /// The answer is not what the dialect promises.
+    pub fn protocol(detail: impl Into<String>) -> Self {
+        Self::new(FailureKind::Protocol, detail)
+    }
+
+    /// The same with a body in `OpenAI`'s shape, scrubbed of `credential` and of what looks like one.
+    fn into_failure(self, credential: &str) -> Failure {
+        // The caller's key is fine when ours is refused, and a broken answer is no news for the client.
+        let is_for_client = !matches!(
+            self.kind,
+            FailureKind::Auth | FailureKind::Protocol | FailureKind::Cut | FailureKind::Connection
+        );
+        let code = self.code.as_deref().or(match self.kind {
+            FailureKind::ContextLength => Some("context_length_exceeded"),
+            FailureKind::ContentFilter => Some("content_filter"),
+            _ => None,
+        });
+        let body = self.message.as_deref().filter(|_| is_for_client).map(|message| {
+            let clean = |text| scrub(text, credential);
+            let (error_type, code) = (self.error_type.as_deref().map(clean), code.map(clean));
+            ErrorObject {
+                message: &clean(message),
+                r#type: error_type.as_deref().unwrap_or("api_error"),
+                param: self.param.as_deref(),
+                code: code.as_deref(),
+            }
+            .body()
+        });
+        Failure {
+            kind: self.kind,
+            status: self.status,
+            retry_after: self.retry_after,
+            detail: self.detail,
+            body,
+        }
+        .scrubbed(credential)
+    }
+}
+
+impl From<Failure> for WireFailure {
+    /// One that a reader of bytes found (an event above the bound): it has no words of a provider.
+    fn from(failure: Failure) -> Self {
+        Self {
+            status: failure.status,
+            retry_after: failure.retry_after,
+            ..Self::new(failure.kind, failure.detail)
+        }
+    }
+}
+
+/// A wire for clients that speak `OpenAI`'s chat dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Translated<W>(pub W);
+
+impl<W: Wire> Provider for Translated<W> {
+    fn default_base_url(&self) -> Option<&'static str> {
+        self.0.default_base_url()
+    }
+
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+        self.0.credential_header(credential)
+    }
+
+    fn forwarded_headers(&self) -> &'static [HeaderName] {
+        self.0.forwarded_headers()
+    }
+
+    fn stream_content_type(&self) -> &'static str {
+        self.0.stream_content_type()
+    }
+
+    fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+        let (request, mut dropped) = overridden(request, options.overrides)?;
+        let encoded = self.0.encode(&to_hub::read(&request)?, &options)?;
+        dropped.extend(encoded.dropped);
+        Ok(Encoded {
+            path: encoded.path,
+            headers: encoded.headers,
+            body: encoded.body,
+            strip_usage: false,
+            dropped,
+        })
+    }
+
+    fn decode_whole(&self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
+        let answer = self.0.decode(&body).map_err(|failure| failure.into_failure(""))?;
+        Ok(WholeAnswer {
+            body: render::body(&answer, context),
+            usage: answer.usage,
+        })
+    }
+
+    fn decode_failure(
+        &self,
+        status: u16,
+        headers: &HeaderMap,
+        body: &[u8],
+        credential: &str,
+        now: SystemTime,
+    ) -> Failure {
+        let mut failure = self.0.decode_failure(status, headers, body);
+        failure.status = Some(status);
+        failure.retry_after = failure.retry_after.or_else(|| failure::retry_after(headers, now));
+        failure.into_failure(credential)
+    }
+
+    fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder> {
+        Box::new(TranslatedStream {
+            decoder: self.0.events(),
+            chunks: chunks::Writer::new(context),
+            events: Vec::new(),
+            has_failed: false,
+        })
+    }
+}
+
+/// A provider's stream on its way to a chat client.
+struct TranslatedStream {
+    decoder: Box<dyn EventDecoder>,
+    chunks: chunks::Writer,
+    events: Vec<hub::Event>, // empty between calls; kept for its memory
+    has_failed: bool,
+}
+
+impl StreamDecoder for TranslatedStream {
+    fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), Failure> {
+        if self.has_failed || self.progress().is_complete {
+            return Ok(());
+        }
+        let result = self.decoder.push(&bytes, &mut self.events);
+        self.write(result, out)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Failure> {
+        if !self.has_failed && !self.progress().is_complete {
+            let result = self.decoder.finish(&mut self.events);
+            self.write(result, out)?;
+        }
+        if self.progress().is_complete {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Cut, "the stream ended before its last event"))
+    }
+
+    fn progress(&self) -> &Progress {
+        self.chunks.progress()
+    }
+}
+
+impl TranslatedStream {
+    fn write(&mut self, result: Result<(), WireFailure>, out: &mut Vec<Bytes>) -> Result<(), Failure> {
+        let written = self.chunks.write(self.events.drain(..), out);
+        let result = written.and(result);
+        self.has_failed |= result.is_err();
+        result.map_err(|failure| failure.into_failure(""))
+    }
+}
