@@ -37,8 +37,9 @@ unit: ## unit, integration and end-to-end tests
 	$(CARGO) build --workspace --locked --bins --tests
 	HEADGATE_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/headgate $(CARGO) test --workspace --locked --no-fail-fast
 
-crds: ## write crds/*.yaml from the types
+crds: ## write crds/*.yaml from the types, and the chart's copies of them
 	$(CARGO) run --locked --package headgate-crds -- write
+	cp crds/*.yaml charts/headgate/files/crds/
 
 bench: ## CPU per request, latency and memory next to nginx, as docs/performance.md (BENCH="--write" updates it)
 	e2e/bench/run $(BENCH)
