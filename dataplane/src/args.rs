@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
@@ -92,12 +93,12 @@ pub enum Command {
 #[command(after_help = SERVE_EXAMPLES)]
 pub struct ServeArgs {
     /// Folder of manifests to serve and to watch; without it: what the environment offers
-    #[arg(long, value_name = "DIR", env = "HEADGATE_MANIFESTS", help_heading = "What to serve")]
+    #[arg(long, value_name = "DIR", env = "HEADGATE_MANIFESTS", help_heading = "What to serve", value_parser = folder())]
     pub manifests: Option<PathBuf>,
 
     /// Where minted virtual keys, in a cluster the last good snapshot, are kept, mode 0600 [default without a cluster:
     /// `$XDG_STATE_HOME/headgate`, else `~/.local/state/headgate`]
-    #[arg(long, value_name = "DIR", env = "HEADGATE_STATE_DIR", help_heading = "What to serve")]
+    #[arg(long, value_name = "DIR", env = "HEADGATE_STATE_DIR", help_heading = "What to serve", value_parser = folder())]
     pub state_dir: Option<PathBuf>,
 
     /// What to follow in a cluster.
@@ -199,7 +200,7 @@ pub struct ClusterArgs {
     pub snapshot_name: String,
 
     /// Folder with the sealing keys, as their Secret is mounted
-    #[arg(long, value_name = "DIR", env = "HEADGATE_SEALING_KEYS")]
+    #[arg(long, value_name = "DIR", env = "HEADGATE_SEALING_KEYS", value_parser = folder())]
     pub sealing_keys: Option<PathBuf>,
 
     /// Name of this pod, which its Lease has, too
@@ -417,6 +418,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "not a duration; write it as `30s`, `2m` or `1h30m`".to_owned();
     let signed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(signed).map_err(|_| wrong())
+}
+
+/// A path that may be empty: an empty variable counts as unset, which [`complete`] sees to.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// A duration that is none would close every connection at once.
