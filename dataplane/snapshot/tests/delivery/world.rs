@@ -1,6 +1,7 @@
 //! Snapshots to deliver: one small one with one of everything, and as many callers as a case asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use headgate_snapshot::delivery::{
     Class, Digest, Generation, KeyRing, Layout, Pointer, Removed, Shard, ShardRef, shards_of,
@@ -21,7 +22,8 @@ pub fn key() -> SealingKey {
 
 /// A ring of [`key`] alone.
 pub fn ring() -> KeyRing {
-    ring_of(&[KEY])
+    static RING: LazyLock<KeyRing> = LazyLock::new(|| ring_of(&[KEY]));
+    RING.clone()
 }
 
 /// A ring of these keys, oldest first.
