@@ -9,5 +9,6 @@ mod documentation;
 mod health;
 mod kstatus;
 mod recorded;
+mod rights;
 mod tree;
 mod yaml;

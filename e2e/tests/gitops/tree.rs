@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use headgate_e2e::installation::render;
 use headgate_e2e::workspace;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -151,33 +152,26 @@ fn what_argo_cd_and_flux_point_at_is_there() {
     );
 }
 
-/// The chart refuses values that it does not know; here the reason is nearer.
-#[test]
-fn what_argo_cd_and_flux_set_are_values_of_the_chart() {
-    let chart = yaml::documents(&workspace::root().join("charts/headgate/values.yaml")).remove(0);
+/// Its schema refuses a value that it does not know.
+#[tokio::test]
+async fn the_chart_takes_what_argo_cd_and_flux_set() {
     let argo_cd = yaml::documents(&tree().join("argocd/headgate.yaml")).remove(0);
     let release = yaml::documents(&tree().join("flux/headgate/release.yaml")).remove(1);
     for values in [
         &argo_cd["spec"]["sources"][0]["helm"]["valuesObject"],
         &release["spec"]["values"],
     ] {
-        assert!(values.is_object(), "{values}");
-        is_within(values, &chart, "");
+        let rendered = render("headgate", "headgate", values).await;
+        let rendered = rendered.unwrap_or_else(|error| panic!("{values}: {error}"));
+        for namespace in ["llm-staging", "llm-production"] {
+            assert!(
+                rendered.contains(&format!("namespace: {namespace}")),
+                "a Role in {namespace}"
+            );
+        }
     }
-}
-
-fn is_within(values: &Value, chart: &Value, path: &str) {
-    // An empty map of the chart is one that takes anything.
-    let (Some(values), Some(known)) = (values.as_object(), chart.as_object().filter(|known| !known.is_empty())) else {
-        return;
-    };
-    for (name, value) in values {
-        let path = format!("{path}.{name}");
-        let known = known
-            .get(name)
-            .unwrap_or_else(|| panic!("the chart has no value {path}"));
-        is_within(value, known, &path);
-    }
+    let mistyped = serde_json::json!({"watchNamespace": ["llm"]});
+    assert!(render("headgate", "headgate", &mistyped).await.is_err());
 }
 
 /// Every folder that Argo CD or Flux is told to read, with the name of its repository.
