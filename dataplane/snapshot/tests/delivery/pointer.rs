@@ -1,7 +1,7 @@
 //! The pointer: only somebody with the key ring can make one, and no byte of it can be changed by anybody else.
 
 use headgate_snapshot::delivery::pointer::POINTER_TEXT_BYTES_MAX;
-use headgate_snapshot::delivery::{Digest, KeyRing, Pointer, PointerError, Signed};
+use headgate_snapshot::delivery::{Class, Digest, KeyRing, Pointer, PointerError, ShardRef, Signed};
 use headgate_snapshot::{FORMAT, OLDEST_READABLE_FORMAT, SealingKey};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -205,13 +205,23 @@ fn the_largest_sequence_is_read_as_it_is() {
 
 #[test]
 fn more_shards_than_an_operator_makes_are_refused_in_head_and_previous() {
-    // The shortest references there can be still take more than a pointer may be long, so the bound on the text comes
-    // first; the one on the number is what is left if that is ever raised.
-    let mut many = pointer(FORMAT);
-    let shard = many.head.shards[0];
-    many.head.shards = vec![shard; 8_193];
-    assert!(many.sign(&key()).text.len() > POINTER_TEXT_BYTES_MAX);
-    assert!(matches!(refusal(&many.sign(&key()), &ring()), PointerError::TooLong));
+    // References as short as they can be, so that the length of the text is not what is refused.
+    let short = ShardRef {
+        class: Class::Public,
+        digest: Digest([0; 32]),
+        bytes: 0,
+        records: 0,
+    };
+    let mut head = pointer(FORMAT);
+    head.previous = None;
+    let mut previous = pointer(FORMAT);
+    previous.head.shards = vec![short; 8_193];
+    previous.previous = Some(std::mem::replace(&mut previous.head, head.head.clone()));
+    head.head.shards = vec![short; 8_193];
+    for many in [head, previous] {
+        let error = refusal(&many.sign(&key()), &ring());
+        assert!(matches!(error, PointerError::TooManyShards(8_193)), "{error}");
+    }
 }
 
 #[test]
