@@ -194,7 +194,11 @@ mod tests {
         assert_eq!(agenda.next(clock.at(90)), Step::Now(Task::Reconcile));
         assert_eq!(agenda.start(Task::Reconcile, clock.at(90)), Some(clock.at(0)));
         agenda.succeeded(Task::Reconcile, None);
-        assert_eq!(agenda.next(clock.at(90)), Step::At(clock.at(600_090)), "nothing but the resync");
+        assert_eq!(
+            agenda.next(clock.at(90)),
+            Step::At(clock.at(600_090)),
+            "nothing but the resync"
+        );
     }
 
     #[test]
@@ -213,7 +217,10 @@ mod tests {
         agenda.note(Change::Acks, clock.at(0));
         assert_eq!(agenda.next(clock.at(50)), Step::Now(Task::Report));
         agenda.note(Change::Intent, clock.at(0));
-        assert_eq!((agenda.next(clock.at(50)), agenda.depth()), (Step::Now(Task::Reconcile), 2));
+        assert_eq!(
+            (agenda.next(clock.at(50)), agenda.depth()),
+            (Step::Now(Task::Reconcile), 2)
+        );
         agenda.start(Task::Reconcile, clock.at(50));
         assert_eq!(agenda.depth(), 0);
     }
@@ -268,7 +275,11 @@ mod tests {
         assert_eq!(agenda.next(clock.at(0)), Step::At(clock.at(30_000)));
         agenda.start(Task::Report, clock.at(1_000));
         agenda.succeeded(Task::Report, Some(clock.at(40_000)));
-        assert_eq!(agenda.next(clock.at(1_000)), Step::At(clock.at(30_000)), "the reconcile's stands");
+        assert_eq!(
+            agenda.next(clock.at(1_000)),
+            Step::At(clock.at(30_000)),
+            "the reconcile's stands"
+        );
         assert_eq!(agenda.next(clock.at(30_000)), Step::Now(Task::Report));
         agenda.start(Task::Report, clock.at(30_000));
         agenda.succeeded(Task::Report, None);

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "ID", env = "HEADGATE_INSTALLATION", help_heading = "Who am I")]
     pub installation: String,
 
-    /// Namespaces whose LLMProviders, RoutePolicies, … are served, separated by commas [default: --namespace]
+    /// Namespaces whose objects are served, separated by commas [default: --namespace]
     #[arg(
         long,
         value_name = "NAMES",
@@ -58,7 +58,7 @@ pub struct Args {
     )]
     pub shared_namespaces: Vec<String>,
 
-    /// Read the labels of namespaces, for `allowedNamespaces.from: Selector`; needs the ClusterRole
+    /// Read the labels of namespaces, for `allowedNamespaces.from: Selector`; needs a cluster role
     #[arg(long, env = "HEADGATE_READ_NAMESPACE_LABELS", help_heading = "What to watch", action = ArgAction::Set,
           num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true",
           value_parser = BoolishValueParser::new())]

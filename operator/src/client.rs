@@ -27,7 +27,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// unnoticed.
 pub const WATCH_SECONDS: u32 = 50;
 
-/// A client by the usual rules: `KUBECONFIG`, else the ServiceAccount of the pod. The error is one sentence.
+/// A client by the usual rules: `KUBECONFIG`, else the service account of the pod. The error is one sentence.
 pub async fn connect(metrics: &Arc<Metrics>) -> Result<Client, String> {
     let mut config = Config::infer()
         .await
@@ -47,6 +47,25 @@ pub async fn connect(metrics: &Arc<Metrics>) -> Result<Client, String> {
     };
     let builder = ClientBuilder::try_from(config).map_err(|error| format!("cannot make a client: {error}"))?;
     Ok(builder.with_layer(&observed).build())
+}
+
+/// Why a request failed, for a log line or a condition: the words of the API server, or the whole chain of causes.
+pub fn reason(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return format!("{} {}: {}", status.code, status.reason, status.message);
+    }
+    let mut words = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        let said = next.to_string();
+        // Some errors repeat their cause in their own words.
+        if !words.ends_with(&said) {
+            words.push_str(": ");
+            words.push_str(&said);
+        }
+        cause = next.source();
+    }
+    words
 }
 
 /// Adds the deadline and the count.
@@ -100,7 +119,7 @@ where
                     ANSWER_TIMEOUT.as_secs()
                 ))),
             };
-            let code = answer.as_ref().map(|response| response.status());
+            let code = answer.as_ref().map(Response::status);
             metrics.record_request(
                 method.as_str(),
                 &host,
@@ -109,5 +128,33 @@ where
             );
             answer
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_the_api_server() {
+        let status = Status::failure("secrets is forbidden", "Forbidden").with_code(403);
+        assert_eq!(
+            reason(&kube::Error::Api(Box::new(status))),
+            "403 Forbidden: secrets is forbidden"
+        );
+    }
+
+    #[test]
+    fn a_failure_is_told_with_all_its_causes_and_none_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connection refused")]
+        struct Inner;
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot connect")]
+        struct Outer(#[source] Inner);
+        let error = kube::Error::Service(Box::new(Outer(Inner)));
+        assert_eq!(reason(&error), "ServiceError: cannot connect: connection refused");
     }
 }

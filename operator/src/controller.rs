@@ -217,7 +217,10 @@ impl Controller {
             }
             Failure::Timeout => {
                 self.metrics.reconcile_timeouts.inc();
-                tracing::error!(timeout_s = WORK_TIMEOUT.as_secs(), "{doing} took too long and was given up");
+                tracing::error!(
+                    timeout_s = WORK_TIMEOUT.as_secs(),
+                    "{doing} took too long and was given up"
+                );
                 true
             }
             Failure::Panic => {

@@ -19,9 +19,12 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Config;
+use crate::client;
 use crate::metrics::Metrics;
 use claim::{Decision, Sighting};
 
+/// How long one attempt may take, as a part of the duration: a renewal at one third that hangs leaves time for another.
+const ATTEMPT_PART: u32 = 5;
 /// How long a failed attempt waits at the longest, as a part of the duration: several fit in before it is too late.
 const RETRY_PART: u32 = 10;
 /// After somebody else wrote in between: short, and not nothing, so that two of us cannot spin.
@@ -123,10 +126,10 @@ impl Elector {
         let mut held: Option<Lease> = None;
         let mut has_failed = false;
         while !stop.is_cancelled() {
-            let attempt = timeout(self.duration / 3, self.attempt(held.take()));
+            let attempt = timeout(self.duration / ATTEMPT_PART, self.attempt(held.take()));
             let wait = match attempt.await {
                 Ok(Ok(Attempt::Held(lease))) => {
-                    held = Some(lease);
+                    held = Some(*lease);
                     has_failed = false;
                     self.duration / 3
                 }
@@ -140,7 +143,7 @@ impl Elector {
                 failed => {
                     if !std::mem::replace(&mut has_failed, true) {
                         let error = match failed {
-                            Ok(Err(error)) => error.to_string(),
+                            Ok(Err(error)) => client::reason(&error),
                             _ => "no answer in time".to_owned(),
                         };
                         tracing::warn!(
@@ -166,15 +169,11 @@ impl Elector {
 
     /// One round: look, decide, write. `held` is the Lease as last written, which saves a read.
     async fn attempt(&self, held: Option<Lease>) -> Result<Attempt, kube::Error> {
-        let sent = Instant::now();
-        let lease = match held.filter(|_| self.decide(sent) == Decision::Renew) {
-            Some(lease) => Some(lease),
-            None => {
-                let lease = self.api.get_opt(&self.name).await?;
-                self.sighting().see(lease.as_ref(), Instant::now());
-                lease
-            }
-        };
+        let mut lease = held.filter(|_| self.decide(Instant::now()) == Decision::Renew);
+        if lease.is_none() {
+            lease = self.api.get_opt(&self.name).await?;
+            self.sighting().see(lease.as_ref(), Instant::now());
+        }
         let sent = Instant::now();
         if let Decision::WaitUntil(free_at) = self.decide(sent) {
             return Ok(Attempt::Other(free_at));
@@ -182,15 +181,16 @@ impl Elector {
         let is_there = lease.is_some();
         let claimed = self.claim(&lease.unwrap_or_else(|| self.empty()));
         let parameters = PostParams::default();
-        let written = match is_there {
-            true => self.api.replace(&self.name, &parameters, &claimed).await,
-            false => self.api.create(&parameters, &claimed).await,
+        let written = if is_there {
+            self.api.replace(&self.name, &parameters, &claimed).await
+        } else {
+            self.api.create(&parameters, &claimed).await
         };
         match written {
             Ok(lease) => {
                 self.sighting().see(Some(&lease), Instant::now());
                 self.step_up(sent);
-                Ok(Attempt::Held(lease))
+                Ok(Attempt::Held(Box::new(lease)))
             }
             // Written or created by another meanwhile, or deleted. Not found on a create is a missing namespace.
             Err(kube::Error::Api(status)) if status.code == 409 || (is_there && status.code == 404) => {
@@ -213,7 +213,12 @@ impl Elector {
         match timeout(RELEASE_TIMEOUT, written).await {
             Ok(Ok(_)) => tracing::info!(lease = self.name, "the leader lease was released"),
             Ok(Err(error)) => {
-                tracing::warn!(lease = self.name, %error, "the leader lease was not released; it expires")
+                let error = client::reason(&error);
+                tracing::warn!(
+                    lease = self.name,
+                    error,
+                    "the leader lease was not released; it expires"
+                );
             }
             Err(_) => tracing::warn!(
                 lease = self.name,
@@ -269,7 +274,7 @@ impl Elector {
 /// How a round ended.
 enum Attempt {
     /// The Lease is ours, as written.
-    Held(Lease),
+    Held(Box<Lease>),
     /// Somebody else holds it, at least until then.
     Other(Instant),
     /// Somebody wrote it in between.

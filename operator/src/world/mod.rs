@@ -36,7 +36,7 @@ use crate::metrics::Metrics;
 use data_planes::KeptLease;
 use secrets::Secrets;
 use store::{Store, Update};
-use watch::{Source, follow};
+use watch::{Reachability, Source, follow};
 
 pub use data_planes::{DataPlane, LeaseState, PodState};
 pub use secrets::{PREVIOUS_NOT_AFTER, SERIAL};
@@ -76,6 +76,7 @@ pub struct World {
     leases: Store<KeptLease>,
     pointers: Store<Arc<ConfigMap>>,
     rings: Store<Arc<Secret>>,
+    reachability: Reachability,
     changes: channel::Sender<Changes>,
     /// Titles of the watches that have not delivered their first list; `None`: they have not even been started.
     unlisted: channel::Sender<Option<BTreeSet<String>>>,
@@ -101,6 +102,7 @@ impl World {
             leases: Store::new(),
             pointers: Store::new(),
             rings: Store::new(),
+            reachability: Reachability::default(),
             changes: channel::Sender::new(Changes::default()),
             unlisted: channel::Sender::new(None),
         })
@@ -450,7 +452,8 @@ impl Spawner<'_> {
                     .unlisted
                     .send_if_modified(|unlisted| unlisted.as_mut().is_some_and(|titles| titles.remove(&title)));
             };
-            let watch = follow(source, &metrics, |object| keep(object, &metrics), deliver);
+            let keep = |object| keep(object, &metrics);
+            let watch = follow(source, &metrics, &world.reachability, keep, deliver);
             stop.run_until_cancelled(watch).await;
         });
     }

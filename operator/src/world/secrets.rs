@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::store::Store;
 use crate::backoff::Backoff;
+use crate::client;
 
 /// At most so many `get`s at once.
 const IN_FLIGHT_MAX: usize = 20;
@@ -124,7 +125,7 @@ impl Secrets {
                 }
                 Err(error) => {
                     if !backoff.is_failing() {
-                        tracing::warn!(secret = %name, %error, "a secret could not be polled; what is known stays in force");
+                        tracing::warn!(secret = %name, error = client::reason(&error), "a secret could not be polled; what is known stays in force");
                     }
                     sleep(backoff.fail(fastrand::f64())).await;
                 }
@@ -409,7 +410,10 @@ mod tests {
     fn a_generated_secret_names_the_key_that_owns_it() {
         let secret = of(|_| {});
         assert_eq!(secret.generated_for, Some(ObjectName::new("team", "k")));
-        assert_eq!((secret.previous_not_after, secret.serial), (Some(1_795_219_200), Some(3)));
+        assert_eq!(
+            (secret.previous_not_after, secret.serial),
+            (Some(1_795_219_200), Some(3))
+        );
         assert_eq!(secret.entries["key"], SecretValue::known("vk-a"));
     }
 
