@@ -10,6 +10,7 @@ mod certificates;
 mod outage;
 mod programs;
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,13 +62,28 @@ impl ControlPlane {
         SHARED.get_or_init(async || Arc::new(Self::start().await)).await
     }
 
+    /// One that we started, also where `KUBECONFIG` names a cluster: for tests that stand in for its kubelets.
+    pub async fn shared_ours() -> &'static Arc<Self> {
+        static OURS: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
+        if Self::is_ours() {
+            return Self::shared().await;
+        }
+        let start = async || {
+            // Not `eprintln!`, which a passing test swallows.
+            let note = b"KUBECONFIG is left alone: these tests run pods themselves, so they start a control plane of their own\n";
+            let _ = std::io::stderr().write_all(note);
+            Self::own().await
+        };
+        OURS.get_or_init(start).await
+    }
+
     /// One of the caller's own, to be stopped and frozen.
     pub async fn own() -> Arc<Self> {
         Arc::new(Self::run(Programs::find()).await)
     }
 
-    /// We started it, so it is without kubelets and may be stopped; `false`: it is what `KUBECONFIG` names.
-    pub fn is_ours() -> bool {
+    /// The shared one is started by us; `false`: it is what `KUBECONFIG` names.
+    fn is_ours() -> bool {
         std::env::var_os("KUBECONFIG").is_none()
     }
 

@@ -17,12 +17,13 @@ mod traffic;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use kube::Client;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::control_plane::{Applier, ApplyError, ControlPlane, documents};
+use crate::control_plane::{Applier, ApplyError, ControlPlane, Request, documents};
 use crate::relay::Relay;
 use container::Host;
 use kubelet::Kubelet;
@@ -68,7 +69,7 @@ impl Installation {
     async fn start(settings: Settings, waits: bool) -> Self {
         let control_plane = match &settings.control_plane {
             Some(own) => Arc::clone(own),
-            None => Arc::clone(ControlPlane::shared().await),
+            None => Arc::clone(ControlPlane::shared_ours().await),
         };
         control_plane.apply_kinds().await;
         control_plane.start_controllers().await;
@@ -230,6 +231,83 @@ impl Installation {
             assert!(Instant::now() < deadline, "no operator leads: {leases:?}");
             sleep(POLL_EVERY).await;
         }
+    }
+
+    /// The leader, once it is another one, waited for.
+    pub async fn leader_other_than(&self, before: &str) -> Arc<RunningPod> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let leader = self.leader().await;
+            if leader.name != before {
+                return leader;
+            }
+            assert!(Instant::now() < deadline, "{before} still leads\n{}", self.logs());
+            sleep(POLL_EVERY).await;
+        }
+    }
+
+    /// A gateway that is none of these, waited for; it need not be ready.
+    pub async fn gateway_other_than(&self, before: &[&str]) -> Arc<RunningPod> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let fresh = self
+                .gateways()
+                .into_iter()
+                .find(|pod| !before.contains(&pod.name.as_str()));
+            if let Some(fresh) = fresh {
+                return fresh;
+            }
+            assert!(Instant::now() < deadline, "there are only {before:?}\n{}", self.logs());
+            sleep(POLL_EVERY).await;
+        }
+    }
+
+    /// Creates many objects in the first watched namespace, some at a time: an apply of each would take twice as long.
+    pub async fn create_many(&self, manifests: impl IntoIterator<Item = String>) {
+        const AT_ONCE: usize = 16;
+        let create = async |yaml: String| {
+            for mut object in documents(&yaml).unwrap_or_else(|error| panic!("{error}")) {
+                object.metadata.namespace = Some(self.watched[0].clone());
+                let created = self.applier.create(&object).await;
+                created.unwrap_or_else(|error| panic!("refused: {error}\n{yaml}"));
+            }
+        };
+        futures_util::stream::iter(manifests)
+            .map(create)
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<()>>()
+            .await;
+    }
+
+    /// What the API server said when it refused; until then, tried again: an admission policy takes effect a moment after
+    /// it was written.
+    pub async fn refused<T>(&self, write: impl AsyncFn() -> Result<T, kube::Error>) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match write().await {
+                Err(kube::Error::Api(error)) => return error.message.clone(),
+                Err(error) => panic!("{error}"),
+                Ok(_) => assert!(Instant::now() < deadline, "it is never refused"),
+            }
+            sleep(POLL_EVERY).await;
+        }
+    }
+
+    /// What its service accounts asked of the API server so far, the tests' own use of their tokens included.
+    pub fn own_requests(&self) -> Vec<Request> {
+        let prefix = format!("system:serviceaccount:{}:", self.namespace);
+        let requests = self.control_plane.requests().into_iter();
+        requests.filter(|request| request.user.starts_with(&prefix)).collect()
+    }
+
+    /// What they wrote that was taken, Leases left out.
+    pub fn writes_but_leases(&self) -> Vec<Request> {
+        let is_write = |request: &Request| {
+            ["create", "update", "patch", "delete", "deletecollection"].contains(&request.verb.as_str())
+                && request.resource != "leases"
+                && request.code < 400
+        };
+        self.own_requests().into_iter().filter(is_write).collect()
     }
 
     /// The end of what every pod printed, for the message of a failure.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -140,6 +140,19 @@ impl Objects {
         self.find(object)
             .await
             .unwrap_or_else(|| panic!("there is no {object}"))
+    }
+
+    /// The object, or why it may not be read.
+    pub async fn try_get(&self, object: &str) -> Result<DynamicObject, kube::Error> {
+        let (api, name) = self.place(object);
+        api.get(name).await
+    }
+
+    /// Creates an object in a namespace.
+    pub async fn create(&self, namespace: &str, kind: &str, object: Value) -> DynamicObject {
+        let object: DynamicObject = serde_json::from_value(object).expect("an object of Kubernetes");
+        let created = self.api(kind, namespace).create(&PostParams::default(), &object).await;
+        created.unwrap_or_else(|error| panic!("create {kind}: {error}"))
     }
 
     /// Every object of a kind in a namespace.

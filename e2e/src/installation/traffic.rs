@@ -30,6 +30,12 @@ impl Installation {
         answers
     }
 
+    /// Asks one of them.
+    pub async fn ask(&self, pod: &RunningPod, key: &str, model: &str) -> Answer {
+        let answer = ask(pod.address(), key, model).await;
+        answer.unwrap_or_else(|error| panic!("{}: {error}\n{}", pod.name, self.logs()))
+    }
+
     /// Every gateway answers with that status, now.
     pub async fn assert_all_answer(&self, key: &str, model: &str, status: u16) {
         for (pod, answer) in self.ask_all(key, model).await {
@@ -64,6 +70,22 @@ impl Installation {
     /// Waits until every gateway answers with that status.
     pub async fn wait_until_all_answer(&self, key: &str, model: &str, status: u16) {
         self.wait_until_all(key, model, |answer| answer.status == status).await;
+    }
+
+    /// Sends traffic to whichever gateways there are, as a Service would, until the rollout is over and no pod of before is
+    /// left.
+    pub async fn follow_rollout(&self, traffic: &Traffic) {
+        let follow = async {
+            loop {
+                traffic.send_to(&self.gateways());
+                sleep(POLL_EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = self.wait_until_rolled_out() => {}
+            () = follow => {}
+        }
+        traffic.send_to(&self.gateways());
     }
 
     /// Starts clients that ask without pause, each the ready gateways in turn, as a Service would send them.

@@ -1,0 +1,85 @@
+//! One bad object affects itself and what names it, however many stand beside it.
+
+use std::time::Instant;
+
+use headgate_e2e::installation::{PATIENCE, condition_of, intents};
+
+use super::{condition, scene, wait_until_programmed};
+
+const OBJECTS: usize = 500;
+const BAD: usize = 250;
+
+#[tokio::test]
+async fn a_bad_object_is_left_out_and_named_and_heals() {
+    let (_provider, installation) = scene("excluded").await;
+    installation
+        .apply(&intents::route("lost", "lost", "nowhere", "chat"))
+        .await;
+    let missing = condition("ResolvedRefs", "False", "RefNotFound");
+    let bad = installation
+        .objects
+        .wait_for_condition("routepolicy/lost", missing, PATIENCE)
+        .await;
+    let said = condition_of(&bad, "ResolvedRefs").expect("just waited for")["message"].to_string();
+    assert!(said.contains("nowhere"), "the message names what is missing: {said}");
+    installation
+        .objects
+        .wait_for_condition("routepolicy/lost", condition("Ready", "False", ""), PATIENCE)
+        .await;
+    installation
+        .assert_all_answer(intents::CALLER_KEY, intents::MODEL, 200)
+        .await;
+    for answer in installation.ask_all(intents::CALLER_KEY, "lost").await.into_values() {
+        assert!((400..600).contains(&answer.status), "{}", answer.text());
+    }
+    installation
+        .apply(&intents::route("lost", "lost", "fake", "chat"))
+        .await;
+    wait_until_programmed(&installation, &["routepolicy/lost"]).await;
+    installation.assert_all_answer(intents::CALLER_KEY, "lost", 200).await;
+}
+
+#[tokio::test]
+async fn of_500_objects_the_bad_one_is_named_and_all_others_are_served() {
+    let (_provider, installation) = scene("five-hundred").await;
+    let since = Instant::now();
+    let routes = (0..OBJECTS).map(|number| {
+        let provider = if number == BAD { "nowhere" } else { "fake" };
+        intents::route(&format!("route-{number}"), &format!("model-{number}"), provider, "chat")
+    });
+    installation.create_many(routes).await;
+    println!(
+        "{OBJECTS} objects were created after {:.1} s",
+        since.elapsed().as_secs_f64()
+    );
+    let settled = async || {
+        let routes = installation.objects.list("routepolicy", &installation.watched[0]).await;
+        let (programmed, others): (Vec<_>, Vec<_>) = routes
+            .into_iter()
+            .partition(|route| condition_of(route, "Programmed").is_some_and(|found| found["status"] == "True"));
+        (programmed.len(), others)
+    };
+    let deadline = Instant::now() + 2 * PATIENCE;
+    loop {
+        let (programmed, others) = settled().await;
+        if programmed == OBJECTS - 1 {
+            let bad = &others[0];
+            assert_eq!(bad.metadata.name, Some(format!("route-{BAD}")));
+            let found = condition_of(bad, "ResolvedRefs").expect("it is judged with the others");
+            assert_eq!(found["reason"], "RefNotFound", "{found}");
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{programmed} are programmed\n{}",
+            installation.logs()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    println!("… and programmed after {:.1} s", since.elapsed().as_secs_f64());
+    for model in [0, 123, OBJECTS - 1] {
+        installation
+            .assert_all_answer(intents::CALLER_KEY, &format!("model-{model}"), 200)
+            .await;
+    }
+}
