@@ -35,7 +35,8 @@ deny: ## licences, banned crates, sources
 # tests find the binaries built.
 unit: ## unit, integration and end-to-end tests
 	$(CARGO) build --workspace --locked --bins --tests
-	HEADGATE_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/headgate $(CARGO) test --workspace --locked --no-fail-fast
+	HEADGATE_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/headgate \
+	  HEADGATE_OPERATOR_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/headgate-operator $(CARGO) test --workspace --locked --no-fail-fast
 
 fuzz: ## every decoder against 20,000 mutated inputs; skipped where nightly Rust or cargo-fuzz is missing
 	dataplane/snapshot/fuzz/run
