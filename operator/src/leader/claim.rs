@@ -3,10 +3,11 @@
 //! A holder is silent for as long as *we* have not seen its record change, by our own monotonic clock; its clock is never
 //! compared with ours. So a wrong clock anywhere can make nobody lead twice.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use tokio::time::Instant;
 
 /// The part of a Lease that tells whether its holder is alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ struct Record {
 #[derive(Debug, Default)]
 pub(super) struct Sighting {
     seen: Option<(Record, Instant)>,
+    /// Who held a Lease that was deleted, and since when it is gone. That holder leads on until it notices.
+    deleted: Option<(String, Instant)>,
 }
 
 /// What to do about the Lease now.
@@ -43,23 +46,36 @@ impl Sighting {
             renewed: lease.spec.as_ref().and_then(|spec| spec.renew_time.clone()),
             resource_version: lease.metadata.resource_version.clone(),
         });
-        let is_known = self.seen.as_ref().map(|(known, _)| known) == record.as_ref();
-        if !is_known {
-            self.seen = record.map(|record| (record, now));
+        match record {
+            Some(record) => {
+                self.deleted = None;
+                if self.seen.as_ref().is_none_or(|(known, _)| *known != record) {
+                    self.seen = Some((record, now));
+                }
+            }
+            None => {
+                if let Some((known, _)) = self.seen.take() {
+                    self.deleted = Some((known.holder, now));
+                }
+            }
         }
     }
 
     /// What `me` should do. `duration` is how long a silent holder is respected.
     pub(super) fn decide(&self, me: &str, duration: Duration, now: Instant) -> Decision {
-        match &self.seen {
-            None => Decision::Create,
-            Some((record, _)) if record.holder.is_empty() => Decision::Take,
+        let when_silent_since = |since: Instant, decision: Decision| match since + duration {
+            free_at if free_at <= now => decision,
+            free_at => Decision::WaitUntil(free_at),
+        };
+        match (&self.seen, &self.deleted) {
+            (Some((record, _)), _) if record.holder.is_empty() => Decision::Take,
             // Also after a crash: the pod's name is ours alone, so nobody else speaks by it.
-            Some((record, _)) if record.holder == me => Decision::Renew,
-            Some((_, since)) => match *since + duration {
-                free_at if free_at <= now => Decision::Take,
-                free_at => Decision::WaitUntil(free_at),
-            },
+            (Some((record, _)), _) if record.holder == me => Decision::Renew,
+            (Some((_, since)), _) => when_silent_since(*since, Decision::Take),
+            (None, Some((holder, since))) if !holder.is_empty() && holder != me => {
+                when_silent_since(*since, Decision::Create)
+            }
+            (None, _) => Decision::Create,
         }
     }
 }
@@ -141,12 +157,22 @@ mod tests {
     #[test]
     fn an_absent_lease_is_created_and_a_free_one_taken_at_once() {
         assert_eq!(decided(&[], 0).0, Decision::Create);
-        assert_eq!(
-            decided(&[(Some(lease("other", "1")), 0), (None, 1)], 1).0,
-            Decision::Create
-        );
         assert_eq!(decided(&[(Some(lease("", "1")), 0)], 0).0, Decision::Take);
         assert_eq!(decided(&[(Some(Lease::default()), 0)], 0).0, Decision::Take);
+    }
+
+    #[test]
+    fn a_deleted_lease_is_made_again_by_its_holder_at_once_and_by_others_after_the_duration() {
+        assert_eq!(
+            decided(&[(Some(lease("me", "1")), 0), (None, 1)], 1).0,
+            Decision::Create
+        );
+        let deleted = [(Some(lease("other", "1")), 0), (None, 3), (None, 9)];
+        let (decision, start) = decided(&deleted, 10);
+        assert_eq!(decision, Decision::WaitUntil(start + Duration::from_secs(18)));
+        assert_eq!(decided(&deleted, 18).0, Decision::Create);
+        let made_again = [(Some(lease("other", "1")), 0), (None, 3), (Some(lease("", "2")), 4)];
+        assert_eq!(decided(&made_again, 4).0, Decision::Take);
     }
 
     #[test]
