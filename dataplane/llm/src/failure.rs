@@ -90,6 +90,18 @@ impl FailureKind {
         Self::Cut,
     ];
 
+    /// What an HTTP status that is not 2xx says, where nothing says more.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            401 | 407 => Self::Auth,
+            408 => Self::Timeout,
+            429 => Self::RateLimit,
+            400..=499 => Self::Rejected,
+            500..=599 => Self::Server,
+            _ => Self::Protocol,
+        }
+    }
+
     /// The value of the metric label and log field `error_type`.
     pub fn as_str(self) -> &'static str {
         match self {

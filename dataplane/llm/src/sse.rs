@@ -113,14 +113,55 @@ impl Relay {
     }
 
     fn check_size(&self, arrived: usize) -> Result<(), Failure> {
-        if self.partial.len() + arrived <= EVENT_BYTES_MAX {
-            return Ok(());
-        }
-        Err(Failure::new(
-            FailureKind::Protocol,
-            format!("an event of the stream is larger than {EVENT_BYTES_MAX} bytes"),
-        ))
+        check_size(self.partial.len() + arrived)
     }
+}
+
+/// Cuts a stream into events for a reader that passes nothing on.
+#[derive(Debug, Default)]
+pub struct Events {
+    boundary: Boundary,
+    partial: BytesMut, // the beginning of an event that has not ended yet
+}
+
+impl Events {
+    /// Takes what arrived and shows `on_event` each whole event, blank line included; [`data`] reads it. An event above
+    /// [`EVENT_BYTES_MAX`] is a failure.
+    pub fn push<E: From<Failure>>(
+        &mut self,
+        mut bytes: &[u8],
+        mut on_event: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while let Some(length) = self.boundary.event_length(bytes) {
+            check_size(self.partial.len() + length)?;
+            let (event, rest) = bytes.split_at(length);
+            bytes = rest;
+            if self.partial.is_empty() {
+                on_event(event)?;
+            } else {
+                self.partial.extend_from_slice(event);
+                on_event(&self.partial.split())?;
+            }
+        }
+        check_size(self.partial.len() + bytes.len())?;
+        self.partial.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The stream has ended: takes out what is left of an event that its sender did not close with a blank line.
+    pub fn finish(&mut self) -> Bytes {
+        self.partial.split().freeze()
+    }
+}
+
+fn check_size(length: usize) -> Result<(), Failure> {
+    if length <= EVENT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureKind::Protocol,
+        format!("an event of the stream is larger than {EVENT_BYTES_MAX} bytes"),
+    ))
 }
 
 /// Neighbouring events of one chunk that leave together.

@@ -163,6 +163,7 @@ fn kind(name: &str) -> Kind {
         "OpenAI" => Kind::OpenAI,
         "OpenAICompatible" => Kind::OpenAICompatible,
         "Ollama" => Kind::Ollama,
+        "Anthropic" => Kind::Anthropic,
         "Echo" => Kind::Echo,
         other => panic!("no such kind: {other}"),
     }

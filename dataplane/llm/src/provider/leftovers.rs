@@ -29,12 +29,12 @@ impl<'a> Leftovers<'a> {
     pub(crate) fn parameter(
         &mut self,
         name: impl Into<Cow<'a, str>>,
-        value: impl Into<Cow<'a, RawValue>>,
+        value: Cow<'a, RawValue>,
     ) -> Result<(), BadRequest> {
         let name = name.into();
         match self.policy {
             UnsupportedParameters::Drop => self.drop(&name),
-            UnsupportedParameters::Pass => self.passed.push((name, value.into())),
+            UnsupportedParameters::Pass => self.passed.push((name, value)),
             UnsupportedParameters::Reject => return Err(BadRequest::unsupported(&name)),
         }
         Ok(())

@@ -12,8 +12,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::chat::{BadRequest, ChatRequest};
 use crate::estimate::Size;
 use crate::failure::Failure;
+use crate::translate::Translated;
 use crate::usage::Usage;
 
+mod anthropic;
+pub(crate) mod capability;
 pub mod echo;
 pub(crate) mod leftovers;
 mod ollama;
@@ -31,6 +34,8 @@ pub enum Kind {
     OpenAICompatible,
     /// Ollama through its OpenAI layer.
     Ollama,
+    /// Anthropic's Messages API.
+    Anthropic,
     /// Answers from inside.
     Echo,
 }
@@ -41,6 +46,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::OpenAI => &openai::OPENAI,
         Kind::OpenAICompatible => &openai_compatible::OPENAI_COMPATIBLE,
         Kind::Ollama => &ollama::OLLAMA,
+        Kind::Anthropic => &Translated(anthropic::Anthropic),
         Kind::Echo => &echo::ECHO,
     }
 }

@@ -216,12 +216,7 @@ fn kind_of(status: Option<u16>, error: Option<&WireError>) -> FailureKind {
         return FailureKind::ContentFilter;
     }
     match status {
-        Some(401 | 407) => FailureKind::Auth,
-        Some(408) => FailureKind::Timeout,
-        Some(429) => FailureKind::RateLimit,
-        Some(400..=499) => FailureKind::Rejected,
-        Some(500..=599) => FailureKind::Server,
-        Some(_) => FailureKind::Protocol,
+        Some(status) => FailureKind::of_status(status),
         None if is_any(&RATE_WORDS) => FailureKind::RateLimit,
         None if is_any(&AUTH_WORDS) => FailureKind::Auth,
         None if is_any(&REQUEST_WORDS) => FailureKind::Rejected,

@@ -1,0 +1,76 @@
+//! Anthropic's Messages API, for clients that speak chat completions.
+//!
+//! Its oddities: instructions stand beside the conversation, and turns alternate with tool results first; a cap on the
+//! output is mandatory; text may not be blank; thoughts are signed and wanted back; models of different age accept
+//! different parameters, which `capability` knows. Checked against the types of the released `anthropic` SDK 2.12
+//! (November 2026).
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::EncodeOptions;
+use crate::chat::BadRequest;
+use crate::hub;
+use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
+
+mod block;
+mod decode;
+mod encode;
+mod sampling;
+mod stream;
+mod thinking;
+mod tools;
+
+/// The Messages API.
+#[derive(Clone, Copy, Debug)]
+pub struct Anthropic;
+
+/// The version whose shapes are written and read here. A caller that sends another one is believed.
+const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+const VERSION_HEADER: HeaderName = HeaderName::from_static("anthropic-version");
+
+static FORWARDED_HEADERS: [HeaderName; 3] = [
+    VERSION_HEADER,
+    HeaderName::from_static("anthropic-beta"),
+    HeaderName::from_static("idempotency-key"),
+];
+
+impl Wire for Anthropic {
+    fn default_base_url(&self) -> Option<&'static str> {
+        Some("https://api.anthropic.com/v1")
+    }
+
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+        if credential.is_empty() {
+            return None;
+        }
+        let mut value = HeaderValue::from_str(credential).ok()?;
+        value.set_sensitive(true);
+        Some((HeaderName::from_static("x-api-key"), value))
+    }
+
+    fn forwarded_headers(&self) -> &'static [HeaderName] {
+        &FORWARDED_HEADERS
+    }
+
+    fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
+        let (body, dropped) = encode::body(request, options)?;
+        Ok(WireRequest {
+            path: "/messages".into(),
+            headers: HeaderMap::from_iter([(VERSION_HEADER, VERSION)]),
+            body,
+            dropped,
+        })
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<hub::Answer, WireFailure> {
+        decode::message(body)
+    }
+
+    fn decode_failure(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> WireFailure {
+        decode::failure(status, body)
+    }
+
+    fn events(&self) -> Box<dyn EventDecoder> {
+        Box::new(stream::Decoder::default())
+    }
+}

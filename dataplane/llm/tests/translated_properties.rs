@@ -1,0 +1,247 @@
+//! What holds for every request and every stream of a provider that is translated, searched for with generated ones.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use bytes::Bytes;
+use headgate_llm::chat::ChatRequest;
+use headgate_llm::failure::Failure;
+use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, Progress, UnsupportedParameters};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// The kinds that are translated; a new one is added here.
+const TRANSLATED: [Kind; 1] = [Kind::Anthropic];
+
+fn any_kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(TRANSLATED.to_vec())
+}
+
+/// Values of the right and of the wrong type, and those that only look right.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        4 => prop::sample::select(vec![
+            json!(null), json!(true), json!(0), json!(1.5), json!(-3), json!(u64::MAX), json!(""), json!(" "), json!("auto"),
+            json!("required"), json!("none"), json!("high"), json!("text"), json!("{}"), json!("[1]"), json!("{\"a\": 1e999}"),
+            json!("data:image/png;base64,AAAA"), json!("data:,"), json!("https://a/b.pdf"), json!("AAAA"), json!("ế😀"),
+        ]),
+        1 => any::<String>().prop_map(Value::from),
+    ];
+    let names = prop::sample::select(vec![
+        "type",
+        "text",
+        "role",
+        "content",
+        "image_url",
+        "url",
+        "file",
+        "file_data",
+        "input_audio",
+        "data",
+        "format",
+        "name",
+        "function",
+        "arguments",
+        "parameters",
+        "id",
+        "tool_calls",
+        "tool_call_id",
+        "cache_control",
+        "ttl",
+        "thinking",
+        "signature",
+        "reasoning_details",
+        "thinking_blocks",
+        "index",
+        "json_schema",
+        "schema",
+        "budget_tokens",
+        "strict",
+        "refusal",
+        "extra_content",
+        "google",
+        "thought_signature",
+    ]);
+    leaf.prop_recursive(4, 24, 5, move |inner| {
+        let members = vec((names.clone(), inner.clone()), 0..5);
+        prop_oneof![
+            vec(inner, 0..4).prop_map(Value::from),
+            members.prop_map(|members| members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
+fn any_message() -> impl Strategy<Value = Value> {
+    let part = prop_oneof![
+        any_value(),
+        Just(json!({"type": "text", "text": " "})),
+        Just(json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}})),
+        Just(json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})),
+        Just(json!({"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}})),
+    ];
+    let call = prop_oneof![
+        any_value(),
+        (
+            "\\PC{0,6}",
+            prop::sample::select(vec!["{}", "", "[]", "{\"a\":[1.50]}"])
+        )
+            .prop_map(|(id, arguments)| {
+                json!({"id": id, "type": "function", "function": {"name": "f", "arguments": arguments}})
+            }),
+    ];
+    let role = prop::sample::select(vec![
+        "user",
+        "assistant",
+        "system",
+        "developer",
+        "tool",
+        "function",
+        "x",
+    ]);
+    (role, vec(part, 0..3), vec(call, 0..2), any_value(), any::<bool>()).prop_map(
+        |(role, parts, calls, value, is_plain)| {
+            let mut message = json!({ "role": role, "tool_call_id": "c.1", "content": parts });
+            if role == "assistant" && !calls.is_empty() {
+                message["tool_calls"] = calls.into();
+            }
+            if is_plain {
+                message["content"] = value;
+            }
+            message
+        },
+    )
+}
+
+fn any_field() -> impl Strategy<Value = (&'static str, Value)> {
+    let name = prop::sample::select(vec![
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "thinking",
+        "stop",
+        "temperature",
+        "top_p",
+        "top_k",
+        "seed",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "modalities",
+        "service_tier",
+        "metadata",
+        "system",
+        "container",
+        "invented_tomorrow",
+    ]);
+    let tool = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
+    (name, prop_oneof![any_value(), Just(tool)])
+}
+
+/// The bytes that left, what was learnt, and how it ended.
+type Decoded = (Vec<u8>, Progress, Result<(), Failure>);
+
+/// Decodes in chunks of the given lengths, over and over.
+fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
+    let mut decoder = provider::of(kind).stream_decoder(&AnswerContext::default());
+    let (mut out, mut result) = (Vec::new(), Ok(()));
+    let (mut rest, mut lengths) = (stream.clone(), chunk_lengths.iter().cycle());
+    while !rest.is_empty() && result.is_ok() {
+        let length = rest.len().min(*lengths.next().unwrap());
+        result = decoder.push(rest.split_to(length), &mut out);
+    }
+    let result = result.and_then(|()| decoder.finish(&mut out));
+    (out.concat(), decoder.progress().clone(), result)
+}
+
+/// Pieces that Anthropic's events are made of.
+const PIECES: [&str; 22] = [
+    "data: ",
+    "\n\n",
+    "\r\n\r\n",
+    "event: ping\n",
+    "{\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"usage\":{\"input_tokens\":3}}}\n\n",
+    "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    "data: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"f\",\"input\":{}}}\n\n",
+    "data: {\"type\":\"content_block_start\",\"index\":2,\"content_block\":{\"type\":\"server_tool_use\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"việt 😀\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"a\"}}\n\n",
+    "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"s\"}}\n\n",
+    "data: {\"type\":\"content_block_stop\",\"index\":1}\n\n",
+    "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":18446744073709551615}}\n\n",
+    "data: {\"type\":\"message_stop\"}\n\n",
+    "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n",
+    "{\"type\":",
+    "}",
+    "\"index\":-1",
+    "null",
+    ":",
+    "é",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_request_is_encoded_as_json_or_refused_by_name(
+        kind in any_kind(),
+        messages in vec(any_message(), 0..5),
+        fields in vec(any_field(), 0..5),
+        model in prop::sample::select(vec!["claude-opus-5-5", "claude-sonnet-4-5", "claude-3-haiku", "x"]),
+        unsupported in prop::sample::select(vec![
+            UnsupportedParameters::Drop, UnsupportedParameters::Pass, UnsupportedParameters::Reject,
+        ]),
+        stream: bool,
+    ) {
+        let mut body = json!({ "model": "m", "messages": messages, "stream": stream });
+        for (name, value) in fields {
+            body[name] = value;
+        }
+        let request = ChatRequest::parse(Bytes::from(body.to_string())).unwrap();
+        let options = EncodeOptions { upstream_model: model, unsupported, ..EncodeOptions::default() };
+        match provider::of(kind).encode_chat(&request, options) {
+            Ok(encoded) => {
+                let upstream: Value = serde_json::from_slice(&encoded.body).unwrap();
+                prop_assert!(upstream.is_object());
+                // A name that stood twice would be gone from the value and not from the text.
+                let names = upstream.as_object().unwrap().len();
+                let mut written = 0;
+                let walked = headgate_llm::json::walk(&encoded.body, |_| {
+                    written += 1;
+                    std::ops::ControlFlow::Continue(())
+                });
+                prop_assert!(walked.is_ok());
+                prop_assert_eq!(names, written, "{}", upstream);
+            }
+            Err(refusal) => prop_assert!(refusal.param.is_some(), "{}", refusal),
+        }
+    }
+
+    #[test]
+    fn a_stream_comes_out_the_same_however_it_is_cut(
+        kind in any_kind(),
+        pieces in vec(prop::sample::select(PIECES.to_vec()), 0..16),
+        cuts in vec(1_usize..60, 1..10),
+    ) {
+        let stream = Bytes::from(pieces.concat());
+        let whole = decode(kind, &stream, &[stream.len().max(1)]);
+        prop_assert_eq!(&decode(kind, &stream, &cuts), &whole);
+        prop_assert_eq!(&decode(kind, &stream, &[1]), &whole);
+        let is_done = whole.0.ends_with(b"data: [DONE]\n\n");
+        prop_assert_eq!(is_done, whole.2.is_ok(), "[DONE] and only [DONE] is a success");
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic(kind in any_kind(), bytes in vec(any::<u8>(), 0..200), status in 100_u16..600) {
+        let bytes = Bytes::from(bytes);
+        let _ = decode(kind, &bytes, &[7]);
+        let _ = provider::of(kind).decode_whole(bytes.clone(), &AnswerContext::default());
+        let now = std::time::SystemTime::UNIX_EPOCH;
+        let _ = provider::of(kind).decode_failure(status, &http::HeaderMap::new(), &bytes, "", now);
+    }
+}
