@@ -69,6 +69,8 @@ pub struct Metrics {
     pub snapshot_bytes: IntGauge,
     /// Shards of the published snapshot.
     pub snapshot_shards: IntGauge,
+    /// Records of the published snapshot.
+    pub snapshot_records: IntGauge,
     /// Seconds that a compile took.
     pub compile_seconds: Histogram,
     /// Objects by `kind` and `verdict` (ready, progressing, stalled).
@@ -141,6 +143,10 @@ impl Metrics {
             snapshot_sequence: all.own_gauge("headgate_operator_snapshot_sequence", "Sequence last published."),
             snapshot_bytes: all.own_gauge("headgate_operator_snapshot_bytes", "Bytes of the published snapshot."),
             snapshot_shards: all.own_gauge("headgate_operator_snapshot_shards", "Shards of the published snapshot."),
+            snapshot_records: all.own_gauge(
+                "headgate_operator_snapshot_records",
+                "Records of the published snapshot.",
+            ),
             compile_seconds: all.own_seconds(
                 "headgate_operator_compile_seconds",
                 "Time of a compile.",

@@ -1,0 +1,638 @@
+//! What the operator does whenever something matters, whole, and always in this order:
+//!
+//! 1. **observe**: the sealing keys, the pointer as it is, what data planes can read.
+//! 2. **compile**: all resources. What a compile looks up is fetched, keys that are asked for are minted, and it is
+//!    compiled again until nothing is new.
+//! 3. **guard**: removals that would take too much away at once are held. Pure.
+//! 4. **build**: what to write, if anything. Pure.
+//! 5. **apply**: shards, then the pointer. Dumb.
+//! 6. **report**: what was found, and who really serves it. Honest.
+//!
+//! No step asks what changed, and none remembers anything that it could not find out again: another operator that begins
+//! here with empty hands comes to the same. What is kept in memory is there to write less.
+
+pub(crate) mod apply;
+mod build;
+pub(crate) mod conditions;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod guard;
+mod hold;
+mod publication;
+mod readers;
+mod removed;
+mod report;
+pub mod ring;
+mod sweep;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use headgate_compile::{Compiled, Kind, NamespaceLabels, ObjectRef, Options, Resources, compile};
+use headgate_snapshot::delivery::{KeyRing, TooLarge};
+use headgate_snapshot::record::records_of;
+use headgate_snapshot::{ObjectName, SealingKey, Snapshot};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+
+use crate::args::Config;
+use crate::events::{Events, Turn};
+use crate::keys::{self, OwnWrites};
+use crate::metrics::Metrics;
+use crate::world::World;
+use apply::Writer;
+use build::{Before, Plan, Wanted};
+use guard::{Hold, Limits, carry};
+use hold::News;
+use publication::Publication;
+use readers::Readers;
+use report::{Reconciled, RecordDigests, Reporter, claim, earliest, fold, kinds::name_of};
+use sweep::Shelf;
+
+/// How often a compile may ask for more Secrets. What it looks up depends on the objects, not on what is in Secrets, so
+/// the second round is the last; the bound is for what changes meanwhile, which is an event of its own.
+const FETCH_ROUNDS_MAX: usize = 4;
+/// After a generated key could not be written.
+const KEYS_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Why a reconcile did not come to its end. Nothing is half done by it: whatever was written is as it should be, and the
+/// next one goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Somebody else leads.
+    #[error("this operator does not lead any more")]
+    NotLeader,
+    /// The API server refused, or did not answer.
+    #[error("cannot {doing}: {source}")]
+    Kube {
+        /// What was being done.
+        doing: &'static str,
+        /// What came back.
+        source: Box<kube::Error>,
+    },
+    /// No sealing keys, no snapshot.
+    #[error(transparent)]
+    Ring(#[from] ring::RingProblem),
+    /// Two installations share a pointer.
+    #[error(
+        "ConfigMap `{name}` is the pointer of installation {installation}; give each installation a snapshot namespace of its \
+         own (HEADGATE_SNAPSHOT_NAMESPACE)"
+    )]
+    ForeignPointer {
+        /// The pointer.
+        name: String,
+        /// Whose it is.
+        installation: String,
+    },
+    /// Somebody wrote in between; the next reconcile looks anew.
+    #[error("{what} was changed by somebody else meanwhile")]
+    Moved {
+        /// What.
+        what: &'static str,
+    },
+    /// A record does not fit into any shard.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// The system has no randomness.
+    #[error("the system gives no random numbers, without which no key can be made: {0}")]
+    Random(getrandom::Error),
+    /// The compiler panicked.
+    #[error("the compiler panicked, which is a defect; please report the lines above")]
+    Panicked,
+}
+
+impl ReconcileError {
+    /// What became of a request, by what it was for.
+    pub(crate) fn kube(doing: &'static str) -> impl Fn(kube::Error) -> Self {
+        move |source| Self::Kube {
+            doing,
+            source: Box::new(source),
+        }
+    }
+}
+
+/// What a reconcile or a report leaves to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The next moment at which there is something to do though nothing happens.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Reconciles, for as long as one leadership lasts.
+pub struct Reconciler {
+    client: Client,
+    config: Arc<Config>,
+    world: Arc<World>,
+    metrics: Arc<Metrics>,
+    events: Events,
+    publication: Publication,
+    /// `None`: it has to be listed.
+    shelf: Option<Shelf>,
+    own_writes: OwnWrites,
+    reporter: Reporter,
+    /// As of the last reconcile.
+    last: Option<Last>,
+    /// Refusals that are known: each may mean that a shard was lost, so a new one makes us look.
+    refusals: BTreeSet<(String, String)>,
+    reconcile_at: Option<Timestamp>,
+}
+
+/// What the last reconcile chose.
+struct Last {
+    ring: KeyRing,
+    is_holding: bool,
+}
+
+/// What there is before anything is decided.
+struct Observed {
+    ring: KeyRing,
+    before: Before,
+    approval: Option<String>,
+    format: u32,
+    key: Arc<SealingKey>,
+    served_by_all: Option<u64>,
+}
+
+/// The world, and what it comes to.
+struct Compilation {
+    resources: Resources,
+    compiled: Compiled,
+    rivals: BTreeSet<ObjectRef>,
+    are_keys_missing: bool,
+}
+
+/// What is to be published.
+struct Built {
+    plan: Plan,
+    snapshot: Snapshot,
+    key: Arc<SealingKey>,
+    hold: Option<Hold>,
+}
+
+impl Reconciler {
+    /// One that knows nothing yet.
+    pub fn new(client: Client, config: Arc<Config>, world: Arc<World>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            events: Events::new(client.clone(), &config),
+            client,
+            config,
+            world,
+            metrics,
+            publication: Publication::unknown(),
+            shelf: None,
+            own_writes: OwnWrites::default(),
+            reporter: Reporter::default(),
+            last: None,
+            refusals: BTreeSet::new(),
+            reconcile_at: None,
+        }
+    }
+
+    /// Finds out what is published, once, before the first reconcile of a leadership.
+    pub async fn take_over(&mut self) -> Result<(), ReconcileError> {
+        let observed = self.observe(Timestamp::now()).await?;
+        let published = observed.before.head.and_then(|head| head.content);
+        self.reporter = Reporter::new(published.map(|snapshot| digests_of(&snapshot)).unwrap_or_default());
+        Ok(())
+    }
+
+    /// All six steps.
+    pub async fn reconcile(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
+        let observed = self.observe(now).await?;
+        let world = self.compile(&observed, now).await?;
+        let (world, built) = self.build(&observed, world, now).await?;
+        let news = self.apply(&observed, &built, now).await?;
+        self.take(&observed, world, built, now);
+        if let Some(news) = news {
+            self.events.tell(vec![self.turn_of(news)]).await;
+        }
+        self.look(now).await
+    }
+
+    /// The last step alone: acknowledgements or time moved. If more than that is due, all of them.
+    pub async fn report(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
+        if self.is_reconcile_due(now) {
+            return self.reconcile(now).await;
+        }
+        self.look(now).await
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer {
+            client: &self.client,
+            config: &self.config,
+            world: &self.world,
+            metrics: &self.metrics,
+        }
+    }
+
+    // 1. observe
+
+    async fn observe(&mut self, now: Timestamp) -> Result<Observed, ReconcileError> {
+        let seen = self.world.pointer();
+        self.publication
+            .read(&self.client, &self.config, seen.as_deref())
+            .await?;
+        let is_published = self.publication.object.is_some();
+        let ring = ring::read_or_create(&self.client, &self.config, &self.world, is_published).await?;
+        let data_planes = self.world.data_planes();
+        let readers = Readers::of(&data_planes, &self.config.installation, now);
+        let acknowledged = readers.highest_acknowledged();
+        let before = self
+            .publication
+            .judge(&self.client, &self.config, &ring, acknowledged)
+            .await?;
+        if self.shelf.is_none() {
+            self.shelf = Some(Shelf::list(&self.client, &self.config).await?);
+        }
+        if let Some(format) = readers.unreachable_format() {
+            tracing::warn!(
+                format,
+                "a data plane reads only a format that this operator does not write; upgrade it"
+            );
+        }
+        let in_use = before.head.as_ref().map(|head| head.pointer.head.key_id.as_str());
+        Ok(Observed {
+            key: Arc::clone(readers.key(&ring, in_use)),
+            format: readers.format(self.config.format_max),
+            served_by_all: readers.served_by_all(),
+            approval: self
+                .publication
+                .object
+                .as_ref()
+                .and_then(|object| object.approval.clone()),
+            before,
+            ring,
+        })
+    }
+
+    // 2. compile
+
+    async fn compile(&mut self, observed: &Observed, now: Timestamp) -> Result<Compilation, ReconcileError> {
+        let mut world = self.compile_once(&observed.key, now).await?;
+        for _ in 0..FETCH_ROUNDS_MAX {
+            let named = secrets_named_by(&world.compiled);
+            let fetched = self.world.fetch_secrets(&named).await;
+            if !fetched.map_err(ReconcileError::kube("read the secrets that objects name"))? {
+                break;
+            }
+            world = self.compile_once(&observed.key, now).await?;
+        }
+        let mut own_writes = std::mem::take(&mut self.own_writes);
+        let provided = keys::provide(&self.writer(), &world.resources, &mut own_writes, now).await;
+        self.own_writes = own_writes;
+        let provided = provided?;
+        if provided.written > 0 {
+            world = self.compile_once(&observed.key, now).await?;
+        }
+        world.are_keys_missing = provided.failed > 0;
+        Ok(world)
+    }
+
+    async fn compile_once(&mut self, key: &Arc<SealingKey>, now: Timestamp) -> Result<Compilation, ReconcileError> {
+        let started = Instant::now();
+        let mut resources = self.world.resources();
+        self.own_writes.lay_over(&mut resources, now);
+        let rivals = give_way(&mut resources, &self.config);
+        let options = options(&self.config);
+        let key = Arc::clone(key);
+        let world = blocking(move || {
+            let compiled = compile(&resources, &options, &key);
+            Compilation {
+                resources,
+                compiled,
+                rivals,
+                are_keys_missing: false,
+            }
+        })
+        .await?;
+        self.metrics.compile_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(world)
+    }
+
+    // 3. guard, 4. build
+
+    async fn build(
+        &self,
+        observed: &Observed,
+        mut world: Compilation,
+        now: Timestamp,
+    ) -> Result<(Compilation, Built), ReconcileError> {
+        let limits = Limits {
+            percent: self.config.guard_percent,
+            min: self.config.guard_min,
+        };
+        let config = Arc::clone(&self.config);
+        let (ring, before, key) = (
+            observed.ring.clone(),
+            observed.before.clone(),
+            Arc::clone(&observed.key),
+        );
+        let (approval, format, served_by_all) = (observed.approval.clone(), observed.format, observed.served_by_all);
+        blocking(move || {
+            let compiled = std::mem::take(&mut world.compiled.snapshot);
+            let recompile = |key: &SealingKey| compile(&world.resources, &options(&config), key).snapshot;
+            let published = before
+                .head
+                .as_ref()
+                .and_then(|head| Some((head, head.content.as_deref()?)));
+            let published_key = published.and_then(|(head, _)| ring.get(&head.pointer.head.key_id));
+            let other_key = published_key.filter(|published_key| published_key.id() != key.id());
+            let hold = published.and_then(|(_, content)| guard::judge(content, &compiled, limits, approval.as_deref()));
+            // Without the key that they are sealed with, published records could not be opened by anybody.
+            let hold = hold.filter(|_| published_key.is_some());
+            let under_published_key = other_key.map(|key| recompile(key));
+            let (snapshot, key, under_published_key) = match (&hold, published) {
+                (Some(hold), Some((_, content))) => {
+                    let existing = world.resources.providers.iter();
+                    let surroundings = carry::Surroundings {
+                        existing_providers: &existing.map(|provider| name_of(provider.as_ref())).collect(),
+                        shared_namespaces: &config.shared_namespaces,
+                    };
+                    let compiled = under_published_key.unwrap_or(compiled);
+                    let key = published_key.map_or(key, Arc::clone);
+                    (carry::over(content, compiled, &hold.removals, &surroundings), key, None)
+                }
+                _ => (compiled, key, under_published_key),
+            };
+            let wanted = Wanted {
+                installation: &config.installation,
+                snapshot: &snapshot,
+                under_published_key: under_published_key.as_ref(),
+                key: &key,
+                format,
+                served_by_all,
+                now,
+            };
+            let plan = build::plan(&before, &wanted)?;
+            let built = Built {
+                plan,
+                snapshot,
+                key,
+                hold,
+            };
+            Ok((world, built))
+        })
+        .await?
+    }
+
+    // 5. apply
+
+    async fn apply(
+        &mut self,
+        observed: &Observed,
+        built: &Built,
+        now: Timestamp,
+    ) -> Result<Option<News>, ReconcileError> {
+        let mut shelf = self.shelf.take().unwrap_or_default();
+        let written = self
+            .writer()
+            .shards(&built.plan.shards, built.plan.head.format, &mut shelf)
+            .await;
+        self.shelf = Some(shelf);
+        written?;
+        let object = self.publication.object.clone();
+        let said = object.as_ref().and_then(|object| object.status.as_deref());
+        let told = hold::told(said, built.hold.as_ref(), &self.config, now);
+        let written = match (&built.plan.pointer, &object) {
+            (Some(pointer), object) => {
+                let signed = pointer.sign(&built.key);
+                let written = self
+                    .writer()
+                    .pointer(object.as_ref(), pointer, &signed, &told.text)
+                    .await;
+                written.map(|object| {
+                    let content = Arc::new(built.snapshot.clone());
+                    self.publication.wrote(object, pointer.clone(), signed, content);
+                })
+            }
+            (None, Some(object)) if said != Some(told.text.as_str()) => {
+                let written = self.writer().pointer_status(object, &told.text).await;
+                written.map(|object| self.publication.object = Some(object))
+            }
+            (None, _) => Ok(()),
+        };
+        if matches!(written, Err(ReconcileError::Moved { .. })) {
+            self.publication.distrust();
+        }
+        written?;
+        if observed.before.head.as_ref().is_some_and(|head| head.content.is_none()) {
+            self.publication.restored(Arc::new(built.snapshot.clone()));
+        }
+        if let (Some(head), Some(shelf)) = (self.publication.head(), &mut self.shelf) {
+            shelf.count(&head.pointer, now);
+        }
+        Ok(told.news)
+    }
+
+    // 6. report
+
+    /// Hands what was decided to the reporter.
+    fn take(&mut self, observed: &Observed, world: Compilation, built: Built, now: Timestamp) {
+        let Built {
+            plan, snapshot, hold, ..
+        } = built;
+        self.measure(&plan, hold.as_ref());
+        self.last = Some(Last {
+            ring: observed.ring.clone(),
+            is_holding: hold.is_some(),
+        });
+        let are_keys_missing = world.are_keys_missing;
+        let reconciled = Reconciled {
+            resources: &world.resources,
+            findings: &world.compiled.findings,
+            snapshot: &snapshot,
+            records: &plan.records,
+            sequence: plan.head.sequence,
+            is_new: plan.pointer.is_some(),
+            hold: hold.as_ref(),
+            rivals: world.rivals,
+        };
+        self.reporter.take(reconciled, &self.config, now);
+        let retry_at = are_keys_missing.then(|| now.saturating_add(KEYS_RETRY).unwrap_or(Timestamp::MAX));
+        self.reconcile_at = earliest([self.reporter.facts_end_at(), retry_at]);
+    }
+
+    /// Looks at who serves what, reports it, and clears away what nobody needs any more.
+    async fn look(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
+        let data_planes = self.world.data_planes();
+        let head = self.publication.head().map(|head| head.pointer.head.clone());
+        let readers = fold::Readers::of(&data_planes, &self.config.installation, head.as_ref(), now);
+        self.count_readers(&readers, head.as_ref().map_or(0, |head| head.sequence));
+        self.note_refusals(&readers, now);
+        let mut reporter = std::mem::take(&mut self.reporter);
+        let sequence = head.map_or(0, |head| head.sequence);
+        let reported = reporter
+            .report(&self.writer(), &self.events, &readers, sequence, now)
+            .await;
+        self.reporter = reporter;
+        let reported = reported?;
+        if reported.needs_reconcile {
+            self.reconcile_at = Some(now);
+        }
+        let mut shelf = self.shelf.take();
+        let swept = if let Some(shelf) = &mut shelf {
+            sweep::shards(&self.writer(), shelf, now).await
+        } else {
+            Ok(())
+        };
+        let shards_due = shelf.as_ref().and_then(|shelf| shelf.next_due(self.config.shard_grace));
+        self.shelf = shelf;
+        swept?;
+        sweep::leases(&self.writer(), &data_planes, now).await?;
+        Ok(Outcome {
+            wake_at: earliest([
+                reported.wake_at,
+                self.reconcile_at,
+                shards_due,
+                sweep::next_lease_due(&data_planes).filter(|at| *at > now),
+            ]),
+        })
+    }
+
+    /// Whether a report is not enough: the facts are out of date, or the readers can take something else by now.
+    fn is_reconcile_due(&self, now: Timestamp) -> bool {
+        if self.reconcile_at.is_some_and(|at| at <= now) {
+            return true;
+        }
+        let (Some(Last { ring, is_holding }), Some(head)) = (&self.last, self.publication.head()) else {
+            return false;
+        };
+        let head = &head.pointer.head;
+        let data_planes = self.world.data_planes();
+        let readers = Readers::of(&data_planes, &self.config.installation, now);
+        readers.format(self.config.format_max) != head.format
+            || (!is_holding && readers.key(ring, Some(&head.key_id)).id() != head.key_id)
+    }
+
+    /// A data plane that refuses what is published may miss a shard that somebody deleted: all of them are looked at.
+    fn note_refusals(&mut self, readers: &fold::Readers, now: Timestamp) {
+        let ready = readers.ready.iter();
+        let refusals = ready.filter_map(|reader| Some((reader.name.clone(), reader.refuses.as_ref()?.reason.clone())));
+        let refusals: BTreeSet<_> = refusals.chain(readers.refused_aside.clone()).collect();
+        for (pod, reason) in refusals.difference(&self.refusals) {
+            tracing::error!(pod, reason, "a data plane refuses the published snapshot");
+            self.shelf = None;
+            self.reconcile_at = Some(now);
+        }
+        self.refusals = refusals;
+    }
+
+    fn turn_of(&self, news: News) -> Turn {
+        let (is_warning, reason, note) = match news {
+            News::Held(message) => (true, "RemovalsHeld", message),
+            News::Released => (false, "RemovalsReleased", "every removal is published".to_owned()),
+        };
+        Turn {
+            object: ObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("ConfigMap".to_owned()),
+                namespace: Some(self.config.snapshot_namespace.clone()),
+                name: Some(self.config.snapshot_name.clone()),
+                uid: self.publication.object.as_ref().map(|object| object.uid.clone()),
+                ..ObjectReference::default()
+            },
+            is_warning,
+            reason,
+            note,
+        }
+    }
+
+    fn measure(&self, plan: &Plan, hold: Option<&Hold>) {
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let bytes: u64 = plan.head.shards.iter().map(|shard| u64::from(shard.bytes)).sum();
+        self.metrics
+            .snapshot_sequence
+            .set(i64::try_from(plan.head.sequence).unwrap_or(i64::MAX));
+        self.metrics.snapshot_shards.set(count(plan.head.shards.len()));
+        self.metrics.snapshot_records.set(count(plan.records.len()));
+        self.metrics
+            .snapshot_bytes
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.metrics
+            .removals_held
+            .set(count(hold.map_or(0, |hold| hold.removals.len())));
+    }
+
+    fn count_readers(&self, readers: &fold::Readers, head_sequence: u64) {
+        let mut counts = [("serving", 0), ("lagging", 0), ("refused", 0), ("silent", 0)];
+        for reader in &readers.ready {
+            let state = match (reader.serves, &reader.refuses) {
+                (Some(serves), _) if serves >= head_sequence => 0,
+                (_, Some(_)) => 2,
+                (Some(_), None) => 1,
+                (None, None) => 3,
+            };
+            counts[state].1 += 1;
+        }
+        for (state, count) in counts {
+            self.metrics.data_planes.with_label_values(&[state]).set(count);
+        }
+    }
+}
+
+/// Runs what takes longer than a request may wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReconcileError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| ReconcileError::Panicked)
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        shared_namespaces: config.shared_namespaces.clone(),
+        namespace_labels: if config.read_namespace_labels {
+            NamespaceLabels::Readable
+        } else {
+            NamespaceLabels::Unreadable
+        },
+    }
+}
+
+fn secrets_named_by(compiled: &Compiled) -> BTreeSet<ObjectName> {
+    let secrets = compiled.lookups.iter().filter(|lookup| lookup.kind == Kind::Secret);
+    secrets.map(|lookup| lookup.name.clone()).collect()
+}
+
+/// Leaves out what belongs to another installation.
+fn give_way(resources: &mut Resources, config: &Config) -> BTreeSet<ObjectRef> {
+    let mut rivals = BTreeSet::new();
+    let Resources {
+        providers,
+        routes,
+        keys,
+        budgets,
+        guardrails,
+        ..
+    } = resources;
+    give_way_of(providers, config, &mut rivals);
+    give_way_of(routes, config, &mut rivals);
+    give_way_of(keys, config, &mut rivals);
+    give_way_of(budgets, config, &mut rivals);
+    give_way_of(guardrails, config, &mut rivals);
+    rivals
+}
+
+fn give_way_of<K: report::kinds::Reported>(
+    objects: &mut Vec<Arc<K>>,
+    config: &Config,
+    rivals: &mut BTreeSet<ObjectRef>,
+) {
+    objects.retain(|object| {
+        let is_ours = claim::rival(object.meta(), object.conditions(), config).is_none();
+        if !is_ours {
+            rivals.insert(ObjectRef::new(K::KIND, &name_of(object.as_ref())));
+        }
+        is_ours
+    });
+}
+
+/// Digests of all records, by their key.
+fn digests_of(snapshot: &Snapshot) -> RecordDigests {
+    let records = records_of(snapshot).into_iter();
+    records
+        .map(|record| (record.key.to_string(), record.digest()))
+        .collect()
+}
