@@ -66,8 +66,11 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     let admin_connections = TaskTracker::new();
     let admin_task = tokio::spawn(admin.run(Arc::clone(&gateway), admin_connections, CancellationToken::new()));
     let mut following = tokio::spawn(source.run());
-    let version = gateway.live.get().map(|runtime| runtime.version.clone());
-    tracing::info!(listen = %listen, version, "serving");
+    if let Some(runtime) = gateway.live.get() {
+        tracing::info!(listen = %listen, version = runtime.version, "serving");
+    } else {
+        tracing::info!(listen = %listen, "listening; not ready before the first snapshot");
+    }
 
     let served = tokio::select! {
         () = stop.wait() => Ok(()),

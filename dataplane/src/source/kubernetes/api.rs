@@ -18,6 +18,7 @@ use kube::core::params::{GetParams, ListParams, Patch, PatchParams, WatchParams}
 use kube::core::{ObjectList, Request, Status, WatchEvent};
 use kube::{Client, Config, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::metrics::DeliveryMetrics;
@@ -82,6 +83,7 @@ pub(super) struct Api {
     /// Where the snapshot objects are.
     namespace: Arc<str>,
     contact: Option<Arc<Contact>>,
+    doubt: Arc<Notify>,
 }
 
 /// Remembers what fails, so that each trouble is told once when it begins and once when it is over.
@@ -118,7 +120,13 @@ impl Api {
             client,
             namespace: namespace.into(),
             contact,
+            doubt: Arc::default(),
         })
+    }
+
+    /// A call went unanswered: what looks open may be open at this end only.
+    pub(super) async fn doubted(&self) {
+        self.doubt.notified().await;
     }
 
     /// The pointer as it is now, read from the storage behind the API server.
@@ -231,6 +239,9 @@ impl Api {
 
     /// Counts an outcome, and logs it if it is news.
     fn told<T>(&self, operation: Operation, outcome: Result<T, ApiError>) -> Result<T, ApiError> {
+        if operation != Operation::WatchPointer && matches!(outcome, Err(ApiError::Away(_))) {
+            self.doubt.notify_one();
+        }
         if let Some(contact) = &self.contact {
             match &outcome {
                 // An answer, if not the one that was hoped for; what to do about it is the caller's to say.

@@ -1,8 +1,9 @@
 //! The pointer as the API server last told it: watched, and read every 30 s besides.
 //!
 //! A watch is quick and can be dead without anybody noticing: the other end is gone, or a proxy holds the connection open.
-//! So it lasts 30 s at most, and next to it the pointer is read through a call of its own. What that call brings beyond the
-//! watch also says that the watch is dead. A watch may be served from a cache that lags, hence what it tells counts only
+//! So it lasts 30 s at most, and next to it the pointer is read through a call of its own. A watch is opened anew when that
+//! call brings more than the watch did, and when any call goes unanswered: the Lease is written each 10 s, so a way that is
+//! cut without a word is mostly noticed within 20 s. A watch may be served from a cache that lags, hence what it tells counts only
 //! if it is newer; a read comes from the storage itself and always counts, also after that was restored to an older state.
 
 use std::time::Duration;
@@ -120,6 +121,7 @@ impl PointerFeed {
             let event = tokio::select! {
                 event = events.next() => event?,
                 () = self.watch_anew.notified() => return Ok(()),
+                () = self.api.doubted() => return Ok(()),
             };
             match event {
                 None => return Ok(()),
