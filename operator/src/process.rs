@@ -3,9 +3,12 @@
 //! A stop goes in two steps. First the queue ends and the work under way finishes, still as the leader; then the Lease is
 //! given back and everything else ends. The other order would let the next leader write beside us.
 
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -83,9 +86,8 @@ pub async fn run(config: Config) -> Result<(), String> {
         leadership,
         metrics,
     };
-    let stop = stop_work.clone();
-    let mut work = tokio::spawn(async move { controller.run(&stop).await });
-
+    // Here rather than in a task of its own: what runs here ends here, and a reconcile need not move between threads.
+    let mut work = pin!(AssertUnwindSafe(controller.run(&stop_work)).catch_unwind());
     let mut outcome = Ok(());
     tokio::select! {
         () = stopped => {
@@ -93,10 +95,9 @@ pub async fn run(config: Config) -> Result<(), String> {
             stop_work.cancel();
             if timeout(FINISH_TIMEOUT, &mut work).await.is_err() {
                 tracing::warn!(timeout_s = FINISH_TIMEOUT.as_secs(), "the work under way did not finish and is dropped");
-                work.abort();
             }
         }
-        _ = &mut work => outcome = Err("the controller ended by itself, which is a defect".to_owned()),
+        _ = &mut work => outcome = Err("the controller ended by itself, which is a defect; please report the lines above".to_owned()),
     }
     stop_rest.cancel();
     tasks.close();
