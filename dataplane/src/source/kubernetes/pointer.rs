@@ -3,8 +3,10 @@
 //! A watch is quick and can be dead without anybody noticing: the other end is gone, or a proxy holds the connection open.
 //! So it lasts 30 s at most, and next to it the pointer is read through a call of its own. A watch is opened anew when that
 //! call brings more than the watch did, and when any call goes unanswered: the Lease is written each 10 s, so a way that is
-//! cut without a word is mostly noticed within 20 s. A watch may be served from a cache that lags, hence what it tells counts only
-//! if it is newer; a read comes from the storage itself and always counts, also after that was restored to an older state.
+//! cut without a word is mostly noticed within 20 s.
+//!
+//! A watch may be served from a cache that lags, hence what it tells counts only if it is newer; a read comes from the
+//! storage itself and always counts, also after that was restored to an older state.
 
 use std::time::Duration;
 

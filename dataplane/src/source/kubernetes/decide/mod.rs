@@ -2,8 +2,8 @@
 //!
 //! The start: what was kept on disk is loaded; the head is tried for up to 5 s; then what was kept is served, so that a pod
 //! starts with the API server away. Afterwards each new pointer is tried, and one that failed for a passing reason is tried
-//! again. Taking a head is one blocking step from its bytes to the swap ([`take`], `super::install`) that is never abandoned half
-//! way, so that what is acknowledged is what is served.
+//! again. Taking a head ([`take`]) is one blocking step from its bytes to the swap that is never abandoned half way, so
+//! that what is acknowledged is what is served.
 
 mod report;
 mod start;
