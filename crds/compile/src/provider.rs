@@ -113,9 +113,9 @@ pub(crate) fn kind(type_: ProviderType) -> Option<ProviderKind> {
         ProviderType::OpenAI => Some(ProviderKind::OpenAI),
         ProviderType::OpenAICompatible => Some(ProviderKind::OpenAICompatible),
         ProviderType::Ollama => Some(ProviderKind::Ollama),
+        ProviderType::Anthropic => Some(ProviderKind::Anthropic),
         ProviderType::Echo => Some(ProviderKind::Echo),
-        ProviderType::Anthropic
-        | ProviderType::Gemini
+        ProviderType::Gemini
         | ProviderType::VertexAI
         | ProviderType::AzureOpenAI
         | ProviderType::Bedrock
@@ -164,6 +164,7 @@ fn warn_of_what_echo_never_uses(spec: &LLMProviderSpec, about: &mut About<'_>) {
 fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
     let default = match spec.type_ {
         ProviderType::OpenAI => Some("https://api.openai.com/v1"),
+        ProviderType::Anthropic => Some("https://api.anthropic.com/v1"),
         // Where `ollama serve` listens when nothing else is said.
         ProviderType::Ollama => Some("http://127.0.0.1:11434"),
         _ => None,
@@ -264,6 +265,14 @@ fn credential(
     true
 }
 
+/// The header by which a service takes its credential, lower case.
+fn credential_header(type_: ProviderType) -> &'static str {
+    match type_ {
+        ProviderType::Anthropic => "x-api-key",
+        _ => "authorization",
+    }
+}
+
 fn secret_headers(
     world: &World<'_>,
     name: &ObjectName,
@@ -282,8 +291,7 @@ fn secret_headers(
             }
         };
         let is_static = spec.headers.iter().any(|other| other.name.eq_ignore_ascii_case(&lower));
-        // All dialects that are spoken so far take their credential as a bearer token.
-        let is_credential = spec.credential.is_some() && lower == "authorization";
+        let is_credential = spec.credential.is_some() && lower == credential_header(spec.type_);
         if is_static || is_credential {
             let other = if is_static { "spec.headers" } else { "spec.credential" };
             let message = format!(

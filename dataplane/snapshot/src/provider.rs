@@ -17,6 +17,8 @@ pub enum ProviderKind {
     OpenAICompatible,
     /// Ollama through its OpenAI layer.
     Ollama,
+    /// Anthropic's Messages API.
+    Anthropic,
     /// Answers from inside the gateway; the quickstart and tests need no account.
     Echo,
 }
@@ -27,7 +29,7 @@ impl ProviderKind {
     pub fn is_local(self) -> bool {
         match self {
             Self::Ollama | Self::Echo => true,
-            Self::OpenAI | Self::OpenAICompatible => false,
+            Self::OpenAI | Self::OpenAICompatible | Self::Anthropic => false,
         }
     }
 }
