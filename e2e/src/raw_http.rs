@@ -68,16 +68,20 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Opens one.
+    /// Opens one to a gateway that is there.
     pub async fn open(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address)
-            .await
-            .expect("the gateway accepts connections");
-        socket.set_nodelay(true).expect("TCP_NODELAY can be set");
-        Self {
+        let opened = Self::try_open(address).await;
+        opened.expect("the gateway accepts connections")
+    }
+
+    /// Opens one, or tells that it was refused.
+    pub async fn try_open(address: SocketAddr) -> std::io::Result<Self> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(Self {
             socket,
             buffer: Vec::new(),
-        }
+        })
     }
 
     /// Sends bytes. An error is no failure: a gateway may refuse and close before the request was sent whole.
@@ -216,7 +220,8 @@ pub fn chat_request(headers: &[&str], body: &[u8]) -> Vec<u8> {
 
 /// Sends one request on a connection of its own.
 pub async fn send(address: SocketAddr, request: &[u8]) -> Result<Answer, String> {
-    let mut connection = Connection::open(address).await;
+    let connected = Connection::try_open(address).await;
+    let mut connection = connected.map_err(|error| format!("no connection: {error}"))?;
     // A refused request may break the pipe before it was sent whole; the answer tells.
     let _ = connection.send(request).await;
     connection.answer().await

@@ -240,6 +240,26 @@ impl Objects {
             .collect()
     }
 
+    /// Waits for an event about an object, (reason, note); the error holds those that there are.
+    pub async fn wait_for_event(
+        &self,
+        object: &str,
+        within: Duration,
+        wanted: impl Fn(&(String, String)) -> bool,
+    ) -> Result<(String, String), String> {
+        let deadline = Instant::now() + within;
+        loop {
+            let events = self.events(object).await;
+            if let Some(found) = events.iter().find(|event| wanted(event)) {
+                return Ok(found.clone());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the events about {object} are {events:?}"));
+            }
+            sleep(POLL_EVERY).await;
+        }
+    }
+
     /// Every object of these kinds in a namespace with its resourceVersion: equal maps mean that nobody wrote.
     pub async fn versions(&self, kinds: &[&str], namespace: &str) -> std::collections::BTreeMap<String, String> {
         let mut versions = std::collections::BTreeMap::new();

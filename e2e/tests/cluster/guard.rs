@@ -42,11 +42,12 @@ async fn many_removals_at_once_are_held_until_they_are_approved_while_everything
         operator.let_start();
     }
     let approval = held(&installation).await;
-    let said: Vec<_> = installation.objects.events(&installation.pointer_name()).await;
-    assert!(
-        said.iter().any(|(_, note)| note.contains(&approval)),
-        "an event has the line to run: {said:?}"
-    );
+    let says_so = |(_, note): &(String, String)| note.contains(&approval);
+    let event = installation
+        .objects
+        .wait_for_event(&installation.pointer_name(), PATIENCE, says_so)
+        .await;
+    event.expect("an event has the line to run");
 
     // Held is no standstill: a new route and a suspension are served, a leaver still works.
     installation
