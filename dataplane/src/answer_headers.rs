@@ -14,7 +14,7 @@ static ATTEMPTS: HeaderName = HeaderName::from_static("x-headgate-attempts");
 static FALLBACK_INDEX: HeaderName = HeaderName::from_static("x-headgate-fallback-index");
 static TRACE_ID: HeaderName = HeaderName::from_static("x-headgate-trace-id");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static DROPPED_PARAMETERS: HeaderName = HeaderName::from_static("x-headgate-dropped-parameters");
+static DROPPED_PARAMETERS: HeaderName = HeaderName::from_static("x-headgate-dropped");
 
 /// `content-type` of all that is not a stream.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -7,6 +7,12 @@ use serde_json::value::RawValue;
 use super::UnsupportedParameters;
 use crate::chat::BadRequest;
 
+/// Most names that are reported, and the longest of them: they come from the client, and stand in one response header.
+const NAMES_MAX: usize = 32;
+const NAME_LENGTH_MAX: usize = 64;
+/// Stands for all names beyond those.
+const OTHERS: &str = "others";
+
 /// Collects the parameters that a provider does not have while its request is written.
 #[derive(Debug, Default)]
 pub(crate) struct Leftovers<'a> {
@@ -52,8 +58,52 @@ impl<'a> Leftovers<'a> {
 
     /// Left out whatever the policy: what only tunes caching or billing changes no answer.
     pub(crate) fn drop(&mut self, name: &str) {
+        let is_sayable =
+            name.len() <= NAME_LENGTH_MAX && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+        let name = if is_sayable && self.dropped.len() < NAMES_MAX {
+            name
+        } else {
+            OTHERS
+        };
         if !self.dropped.iter().any(|dropped| dropped == name) {
             self.dropped.push(name.to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> Cow<'_, RawValue> {
+        Cow::Borrowed(serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn the_policy_says_what_becomes_of_a_parameter() {
+        let mut drop = Leftovers::new(UnsupportedParameters::Drop);
+        drop.parameter("seed", raw("7")).unwrap();
+        assert_eq!((drop.dropped, drop.passed.len()), (vec!["seed".to_owned()], 0));
+        let mut pass = Leftovers::new(UnsupportedParameters::Pass);
+        pass.parameter("seed", raw("7")).unwrap();
+        pass.value("stop").unwrap();
+        assert_eq!((pass.dropped, pass.passed.len()), (vec!["stop".to_owned()], 1));
+        let mut reject = Leftovers::new(UnsupportedParameters::Reject);
+        assert_eq!(
+            reject.parameter("seed", raw("7")).unwrap_err().param.as_deref(),
+            Some("seed")
+        );
+        assert_eq!(reject.value("stop").unwrap_err().code, "unsupported_parameter");
+    }
+
+    #[test]
+    fn the_names_that_are_reported_fit_a_header_whatever_a_client_sends() {
+        let mut leftovers = Leftovers::default();
+        for name in ["a", "a", "a,b", "x\ny", "ế", &"n".repeat(65)] {
+            leftovers.drop(name);
+        }
+        assert_eq!(leftovers.dropped, ["a", OTHERS]);
+        (0..1000).for_each(|index| leftovers.drop(&format!("field_{index}")));
+        assert_eq!(leftovers.dropped.len(), NAMES_MAX);
     }
 }
