@@ -80,7 +80,9 @@ impl Installation {
             Applier::new(client.clone(), watched).await;
         }
         let mut values = settings.values.clone();
-        values["watchNamespaces"] = settings.watched.clone().into();
+        if values["watchAllNamespaces"] != true {
+            values["watchNamespaces"] = settings.watched.clone().into();
+        }
 
         let relay = if settings.has_relay {
             Some(Relay::start(control_plane.address()).await)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use headgate_e2e::control_plane::Request;
+use headgate_e2e::control_plane::{ControlPlane, Request};
 use headgate_e2e::installation::{Installation, PATIENCE, intents};
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
@@ -19,7 +19,10 @@ async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
     let settings = Installation::of("rights")
         .operators(2)
         .watching(&["team"])
-        .values(&json!({"operator": {"rbac": {"namespaces": true}}}))
+        .values(&json!({"operator": {
+            "rbac": {"namespaces": true},
+            "removalGuard": {"percent": 0, "minimum": 1}, // each removal is held, which is an event about the pointer
+        }}))
         .operator_environment("HEADGATE_SHARD_GRACE", "1s");
     let (_provider, installation) = serve(settings).await;
     live(&installation).await;
@@ -32,7 +35,7 @@ async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
         let used: BTreeSet<Right> = requests
             .iter()
             .filter(|it| it.code < 400 || it.code == 404 || it.code == 409)
-            .map(right)
+            .flat_map(rights_used)
             .collect();
         let unused: Vec<_> = granted.iter().filter(|right| !is_used(right, &used)).collect();
         if unused.is_empty() {
@@ -53,6 +56,46 @@ async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
     assert!(refused.is_empty(), "asked for, and not granted: {refused:#?}");
 }
 
+#[tokio::test]
+async fn watching_all_namespaces_takes_no_list_of_the_clusters_secrets() {
+    // Its own, since it would meet the objects of every other test.
+    let control_plane = ControlPlane::own().await;
+    let settings = Installation::of("everywhere")
+        .on(&control_plane)
+        .gateways(1)
+        .watching(&["a", "b"])
+        .values(&json!({"watchAllNamespaces": true}));
+    let (provider, installation) = serve(settings).await;
+    let elsewhere = "vk-canary-cluster-elsewhere-8TnWq4GxKz1RbYp6LcVd";
+    let manifests = intents::served(&provider.base_url()).replace(intents::CALLER_KEY, elsewhere);
+    let manifests = manifests.replace("metadata: {", "metadata: {namespace: everywhere-b, ");
+    let (secrets, others): (Vec<_>, Vec<_>) = manifests.split("---\n").partition(|it| it.contains("kind: Secret"));
+    installation.apply(&others.join("---\n")).await;
+    let missing = super::condition("ResolvedRefs", "False", "RefNotFound");
+    let key = "everywhere-b/virtualkey/caller";
+    installation.objects.wait_for_condition(key, missing, PATIENCE).await;
+    // Nothing watches them: they are found by asking for them by name.
+    installation.apply(&secrets.join("---\n")).await;
+    for object in [key, "everywhere-b/llmprovider/fake"] {
+        installation
+            .objects
+            .wait_for_condition(object, super::PROGRAMMED, PATIENCE)
+            .await;
+    }
+    installation.assert_all_answer(elsewhere, intents::MODEL, 200).await;
+
+    let requests = installation.own_requests();
+    let of_secrets = requests
+        .iter()
+        .filter(|it| it.resource == "secrets" && it.verb != "get");
+    let beyond: Vec<_> = of_secrets
+        .filter(|it| it.namespace != installation.namespace && it.namespace != installation.snapshot_namespace)
+        .collect();
+    assert!(beyond.is_empty(), "{beyond:#?}");
+    let refused: Vec<_> = requests.iter().filter(|it| it.code == 403).collect();
+    assert!(refused.is_empty(), "asked for, and not granted: {refused:#?}");
+}
+
 /// Everything that happens in the life of an installation.
 async fn live(installation: &Installation) {
     let generated = |more: &str| {
@@ -67,14 +110,29 @@ async fn live(installation: &Installation) {
         .apply(&generated("  rotation: {serial: 1, overlap: 1h}\n"))
         .await;
     wait_until_programmed(installation, &["virtualkey/fresh"]).await;
-    // A warning event, and another of the same kind.
-    for name in ["lost", "lost-too"] {
-        installation.apply(&intents::route(name, name, "nowhere", "chat")).await;
-        let refused = super::condition("Ready", "False", "");
+    // A warning event, a recovery, and the same warning again: an event of which there are two is patched.
+    for (provider, ready) in [("nowhere", "False"), ("fake", "True"), ("nowhere", "False")] {
+        installation
+            .apply(&intents::route("lost", "lost", provider, "chat"))
+            .await;
+        let judged = super::condition("Ready", ready, "");
         installation
             .objects
-            .wait_for_condition(&format!("routepolicy/{name}"), refused, PATIENCE)
+            .wait_for_condition("routepolicy/lost", judged, PATIENCE)
             .await;
+    }
+    // Likewise about the pointer.
+    let leaver = intents::digest_key("leaver", &"a".repeat(64));
+    for _ in 0..2 {
+        installation.apply(&leaver).await;
+        wait_until_programmed(installation, &["virtualkey/leaver"]).await;
+        installation.objects.delete("virtualkey/leaver").await;
+        let is_held = |pointer: &DynamicObject| pointer.data["data"]["status"].to_string().contains("approve-removal");
+        let held = installation
+            .objects
+            .wait_for(&installation.pointer_name(), PATIENCE, is_held)
+            .await;
+        held.unwrap_or_else(|last| panic!("nothing is held: {last:.2000}"));
     }
     for kind in [
         "Budget\nmetadata: {name: soft}\nspec: {limitUSD: \"5\", period: Daily, enforcement: Soft, selector: {names: [caller]}}",
@@ -124,15 +182,22 @@ async fn live(installation: &Installation) {
     installation.objects.wait_until_gone(&dead, PATIENCE).await;
 }
 
-fn right(request: &Request) -> Right {
-    let Request {
-        verb,
-        group,
-        resource,
-        namespace,
-        ..
-    } = request.clone();
-    (namespace, verb, group, resource)
+/// An apply that finds nothing creates, and has to be allowed both.
+fn rights_used(request: &Request) -> Vec<Right> {
+    let right = |verb: &str| {
+        let Request {
+            group,
+            resource,
+            namespace,
+            ..
+        } = request.clone();
+        (namespace, verb.to_owned(), group, resource)
+    };
+    let mut rights = vec![right(&request.verb)];
+    if request.verb == "patch" && request.code == 201 {
+        rights.push(right("create"));
+    }
+    rights
 }
 
 /// Cluster-wide rights are used by cluster-wide requests, those of a Role by requests in its namespace.
