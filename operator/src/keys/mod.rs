@@ -9,6 +9,7 @@ pub mod rotate;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use headgate_compile::{Resources, Secret as Known};
 use headgate_crds::VirtualKey;
 use headgate_snapshot::ObjectName;
@@ -23,6 +24,8 @@ use crate::reconcile::ReconcileError;
 use crate::reconcile::apply::Writer;
 use mint::Token;
 
+/// Secrets that are written at once.
+const WRITES_IN_FLIGHT: usize = 20;
 /// The watch shows our own writes within moments; what it never shows was deleted in between.
 const OWN_WRITE_SHOWN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -70,12 +73,19 @@ pub(crate) async fn provide(
     now: Timestamp,
 ) -> Result<Outcome, ReconcileError> {
     let mut outcome = Outcome::default();
-    for key in &resources.keys {
-        let Some(work) = work_for(key, resources) else { continue };
+    let due = resources
+        .keys
+        .iter()
+        .filter_map(|key| Some((key, work_for(key, resources)?)));
+    let writes = due.map(|(key, work)| async move {
         let written = match work {
             Work::Mint { secret, serial } => create(writer, key, &secret, serial).await,
             Work::Rotate { secret } => rotate(writer, key, &secret, now).await,
         };
+        (key, written)
+    });
+    let mut writes = stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT);
+    while let Some((key, written)) = writes.next().await {
         match written {
             Ok(Some((name, secret))) => {
                 writer.metrics.writes.with_label_values(&["secret"]).inc();

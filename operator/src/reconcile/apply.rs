@@ -134,10 +134,15 @@ impl Writer<'_> {
         if is_as_meant(&found) {
             return Ok(());
         }
-        tracing::warn!(
-            shard = name,
-            "a shard holds other bytes than its name says; it is written again"
-        );
+        let format = |object: &K| object.labels().get(FORMAT_LABEL).cloned();
+        if format(&found) == format(object) {
+            tracing::warn!(
+                shard = name,
+                "a shard holds other bytes than its name says; it is written again"
+            );
+        } else {
+            tracing::debug!(shard = name, "a shard is stored in another format; it is written again");
+        }
         self.lead()?;
         let parameters = DeleteParams {
             preconditions: Some(Preconditions {

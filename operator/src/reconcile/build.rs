@@ -6,12 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headgate_snapshot::delivery::{Digest, Generation, Layout, Pointer, Removed, Shard, TooLarge, shards_of};
+use headgate_snapshot::delivery::{Digest, Generation, KeyRing, Layout, Pointer, Removed, Shard, TooLarge, shards_of};
 use headgate_snapshot::record::{records_of, root_digest};
 use headgate_snapshot::{SealingKey, Snapshot};
 use jiff::Timestamp;
 
+use super::compilation::Compilation;
+use super::guard::{self, Hold, Limits, carry};
 use super::removed::{self, Step};
+use super::report::kinds::name_of;
+use crate::args::Config;
 
 /// What is published, as far as it can be believed.
 #[derive(Clone, Debug, Default)]
@@ -140,12 +144,93 @@ fn previous_with(before: &Before, wanted: &Wanted<'_>, removed: &Removed) -> Opt
     (previous.format == wanted.format && previous.sequence >= removed.since).then(|| previous.clone())
 }
 
+/// What is given to decide on.
+pub(crate) struct Given {
+    pub(crate) config: Arc<Config>,
+    pub(crate) ring: KeyRing,
+    pub(crate) before: Before,
+    /// The key that all readers have.
+    pub(crate) key: Arc<SealingKey>,
+    /// What a person lets through.
+    pub(crate) approval: Option<String>,
+    pub(crate) format: u32,
+    pub(crate) served_by_all: Option<u64>,
+    pub(crate) now: Timestamp,
+}
+
+/// What is to be published.
+pub(crate) struct Built {
+    pub(crate) plan: Plan,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) key: Arc<SealingKey>,
+    pub(crate) hold: Option<Hold>,
+}
+
+/// Guards what was compiled and plans its publication. Takes the snapshot out of the compilation.
+pub(crate) fn decide(given: Given, compilation: &mut Compilation) -> Result<Built, TooLarge> {
+    let Given {
+        config,
+        ring,
+        before,
+        key,
+        approval,
+        format,
+        served_by_all,
+        now,
+    } = given;
+    let compiled = std::mem::take(&mut compilation.compiled.snapshot);
+    let published = before
+        .head
+        .as_ref()
+        .and_then(|head| Some((head, head.content.as_deref()?)));
+    let published_key = published.and_then(|(head, _)| ring.get(&head.pointer.head.key_id));
+    // Removed tokens are told in digests of the published key, and held records are sealed with it.
+    let other_key = published_key.filter(|published_key| published_key.id() != key.id());
+    let under_published_key = other_key.map(|published_key| compilation.under(published_key, &config));
+    let limits = Limits {
+        percent: config.guard_percent,
+        min: config.guard_min,
+    };
+    let hold = published.and_then(|(_, content)| guard::judge(content, &compiled, limits, approval.as_deref()));
+    let (snapshot, key, under_published_key, hold) = match (hold, published, published_key) {
+        (Some(hold), Some((_, content)), Some(published_key)) => {
+            let existing = compilation.resources.providers.iter();
+            let surroundings = carry::Surroundings {
+                existing_providers: &existing.map(|provider| name_of(provider.as_ref())).collect(),
+                shared_namespaces: &config.shared_namespaces,
+            };
+            let compiled = under_published_key.unwrap_or(compiled);
+            let snapshot = carry::over(content, compiled, &hold.removals, &surroundings);
+            (snapshot, Arc::clone(published_key), None, Some(hold))
+        }
+        // Without the key that they are sealed with, nobody could open held records.
+        _ => (compiled, key, under_published_key, None),
+    };
+    let wanted = Wanted {
+        installation: &config.installation,
+        snapshot: &snapshot,
+        under_published_key: under_published_key.as_ref(),
+        key: &key,
+        format,
+        served_by_all,
+        now,
+    };
+    let plan = plan(&before, &wanted)?;
+    Ok(Built {
+        plan,
+        snapshot,
+        key,
+        hold,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use headgate_compile::Resources;
     use headgate_snapshot::ObjectName;
 
     use super::*;
-    use crate::reconcile::fixture::{caller, digest, sealing_key, snapshot_of};
+    use crate::reconcile::fixture::{self, caller, digest, sealing_key, snapshot_of};
 
     fn with(tokens: &[u8]) -> Snapshot {
         snapshot_of(|snapshot| {
@@ -282,5 +367,69 @@ mod tests {
         before.head.as_mut().unwrap().content = None;
         let pointer = planned(&before, &with(&[2])).pointer.unwrap();
         assert_eq!((pointer.previous, pointer.removed), (None, removed::from_now_on(2)));
+    }
+
+    /// A published world of four keys of which one is left, in a ring of two keys of which the older is in use.
+    fn decided(guard_min: usize, approval: Option<&str>) -> (Built, KeyRing) {
+        let ring = KeyRing::from_entries(
+            [1, 2].map(|byte| (format!("key-{byte:04}"), zeroize::Zeroizing::new(vec![byte; 32]))),
+        );
+        let ring = ring.unwrap();
+        let old_key = Arc::clone(ring.get(&ring.ids()[0]).unwrap());
+        let mut config = fixture::config();
+        config.guard_min = guard_min;
+        let world = |names: &[&str]| {
+            let mut resources = Resources::default();
+            for name in names {
+                let digest = Digest::of(name);
+                let key = serde_json::json!({
+                    "metadata": {"name": name, "namespace": "team"}, "spec": {"digests": [format!("sha256:{digest}")]},
+                });
+                resources.keys.push(Arc::new(serde_json::from_value(key).unwrap()));
+            }
+            resources
+        };
+        let all = Compilation::of(world(&["a", "b", "c", "d"]), &config, &old_key)
+            .compiled
+            .snapshot;
+        let wanted = Wanted {
+            format: 2,
+            ..wanted_of(&all, &old_key)
+        };
+        let before = published(&plan(&Before::default(), &wanted).unwrap(), &all);
+        let mut compilation = Compilation::of(world(&["d"]), &config, ring.newest());
+        let given = Given {
+            config: Arc::new(config),
+            key: Arc::clone(ring.newest()),
+            ring: ring.clone(),
+            before,
+            approval: approval.map(str::to_owned),
+            format: 2,
+            served_by_all: Some(u64::MAX),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        (decide(given, &mut compilation).unwrap(), ring)
+    }
+
+    #[test]
+    fn while_removals_are_held_the_key_stays_that_they_are_sealed_with() {
+        let (built, ring) = decided(3, None);
+        let hold = built.hold.as_ref().unwrap();
+        assert_eq!((hold.removals.callers.len(), built.snapshot.callers.len()), (3, 4));
+        assert_eq!(built.key.id(), ring.ids()[0]);
+        assert!(built.plan.pointer.is_none(), "nothing but removals was to be published");
+        fixture::assert_whole(&built.snapshot);
+    }
+
+    #[test]
+    fn once_they_are_let_through_they_are_told_and_the_key_moves_on() {
+        let approval = decided(3, None).0.hold.unwrap().approval;
+        for (guard_min, approval) in [(3, Some(approval.as_str())), (4, None)] {
+            let (built, ring) = decided(guard_min, approval);
+            assert!(built.hold.is_none() && built.snapshot.callers.len() == 1);
+            assert_eq!(built.key.id(), ring.ids()[1]);
+            let pointer = built.plan.pointer.unwrap();
+            assert_eq!((pointer.removed.since, pointer.removed.digests.len()), (1, 3));
+        }
     }
 }

@@ -71,11 +71,12 @@ pub(crate) fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a C
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
-/// Whether `existing` already says what `desired` does, as far as it is ours. The order means nothing.
-pub(crate) fn are_said(existing: &[Condition], desired: &[Condition]) -> bool {
+/// Whether `existing` already says what `desired` does, as far as it is ours. The order means nothing. `is_ours` tells
+/// about a condition of one of [`OURS`] whether we wrote it.
+pub(crate) fn are_said(existing: &[Condition], desired: &[Condition], is_ours: impl Fn(&Condition) -> bool) -> bool {
     let ours = existing
         .iter()
-        .filter(|condition| OURS.contains(&condition.type_.as_str()));
+        .filter(|condition| OURS.contains(&condition.type_.as_str()) && is_ours(condition));
     ours.count() == desired.len()
         && desired
             .iter()
@@ -147,10 +148,15 @@ mod tests {
             ..ours.clone()
         };
         let desired = [ours.clone()];
-        assert!(are_said(&[foreign.clone(), ours.clone()], &desired));
-        assert!(!are_said(&[ours.clone(), leftover], &desired));
-        assert!(!are_said(&[foreign], &desired));
-        assert!(!are_said(&[accepted_at(false, &[], 5)], &desired));
+        let are_said =
+            |existing: &[Condition]| super::are_said(existing, &desired, |condition| condition.type_ != "theirs");
+        assert!(are_said(&[foreign.clone(), ours.clone()]));
+        assert!(!are_said(&[ours.clone(), leftover.clone()]));
+        assert!(!are_said(&[foreign]));
+        assert!(!are_said(&[accepted_at(false, &[], 5)]));
+        assert!(super::are_said(&[ours, leftover], &desired, |condition| condition
+            .type_
+            != types::STALLED));
     }
 
     #[test]

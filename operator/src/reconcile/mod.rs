@@ -13,11 +13,14 @@
 
 pub(crate) mod apply;
 mod build;
+mod compilation;
 pub(crate) mod conditions;
+mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod guard;
 mod hold;
+mod measure;
 mod publication;
 mod readers;
 mod removed;
@@ -27,12 +30,11 @@ mod sweep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use headgate_compile::{Compiled, Kind, NamespaceLabels, ObjectRef, Options, Resources, compile};
-use headgate_snapshot::delivery::{KeyRing, TooLarge};
+use headgate_snapshot::delivery::KeyRing;
 use headgate_snapshot::record::records_of;
-use headgate_snapshot::{ObjectName, SealingKey, Snapshot};
+use headgate_snapshot::{SealingKey, Snapshot};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -43,75 +45,21 @@ use crate::keys::{self, OwnWrites};
 use crate::metrics::Metrics;
 use crate::world::World;
 use apply::Writer;
-use build::{Before, Plan, Wanted};
-use guard::{Hold, Limits, carry};
+use build::{Before, Built};
+use compilation::Compilation;
 use hold::News;
 use publication::Publication;
 use readers::Readers;
-use report::{Reconciled, RecordDigests, Reporter, claim, earliest, fold, kinds::name_of};
+use report::{Reconciled, RecordDigests, Reporter, earliest, fold};
 use sweep::Shelf;
+
+pub use error::ReconcileError;
 
 /// How often a compile may ask for more Secrets. What it looks up depends on the objects, not on what is in Secrets, so
 /// the second round is the last; the bound is for what changes meanwhile, which is an event of its own.
 const FETCH_ROUNDS_MAX: usize = 4;
 /// After a generated key could not be written.
-const KEYS_RETRY: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Why a reconcile did not come to its end. Nothing is half done by it: whatever was written is as it should be, and the
-/// next one goes on from there.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// Somebody else leads.
-    #[error("this operator does not lead any more")]
-    NotLeader,
-    /// The API server refused, or did not answer.
-    #[error("cannot {doing}: {source}")]
-    Kube {
-        /// What was being done.
-        doing: &'static str,
-        /// What came back.
-        source: Box<kube::Error>,
-    },
-    /// No sealing keys, no snapshot.
-    #[error(transparent)]
-    Ring(#[from] ring::RingProblem),
-    /// Two installations share a pointer.
-    #[error(
-        "ConfigMap `{name}` is the pointer of installation {installation}; give each installation a snapshot namespace of its \
-         own (HEADGATE_SNAPSHOT_NAMESPACE)"
-    )]
-    ForeignPointer {
-        /// The pointer.
-        name: String,
-        /// Whose it is.
-        installation: String,
-    },
-    /// Somebody wrote in between; the next reconcile looks anew.
-    #[error("{what} was changed by somebody else meanwhile")]
-    Moved {
-        /// What.
-        what: &'static str,
-    },
-    /// A record does not fit into any shard.
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-    /// The system has no randomness.
-    #[error("the system gives no random numbers, without which no key can be made: {0}")]
-    Random(getrandom::Error),
-    /// The compiler panicked.
-    #[error("the compiler panicked, which is a defect; please report the lines above")]
-    Panicked,
-}
-
-impl ReconcileError {
-    /// What became of a request, by what it was for.
-    pub(crate) fn kube(doing: &'static str) -> impl Fn(kube::Error) -> Self {
-        move |source| Self::Kube {
-            doing,
-            source: Box::new(source),
-        }
-    }
-}
+const KEYS_RETRY: Duration = Duration::from_secs(10);
 
 /// What a reconcile or a report leaves to be done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,22 +103,6 @@ struct Observed {
     served_by_all: Option<u64>,
 }
 
-/// The world, and what it comes to.
-struct Compilation {
-    resources: Resources,
-    compiled: Compiled,
-    rivals: BTreeSet<ObjectRef>,
-    are_keys_missing: bool,
-}
-
-/// What is to be published.
-struct Built {
-    plan: Plan,
-    snapshot: Snapshot,
-    key: Arc<SealingKey>,
-    hold: Option<Hold>,
-}
-
 impl Reconciler {
     /// One that knows nothing yet.
     pub fn new(client: Client, config: Arc<Config>, world: Arc<World>, metrics: Arc<Metrics>) -> Self {
@@ -201,10 +133,10 @@ impl Reconciler {
     /// All six steps.
     pub async fn reconcile(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
         let observed = self.observe(now).await?;
-        let world = self.compile(&observed, now).await?;
-        let (world, built) = self.build(&observed, world, now).await?;
+        let compilation = self.compile(&observed, now).await?;
+        let (compilation, built) = self.build(&observed, compilation, now).await?;
         let news = self.apply(&observed, &built, now).await?;
-        self.take(&observed, world, built, now);
+        self.take(&observed, compilation, built, now);
         if let Some(news) = news {
             self.events.tell(vec![self.turn_of(news)]).await;
         }
@@ -271,45 +203,34 @@ impl Reconciler {
     // 2. compile
 
     async fn compile(&mut self, observed: &Observed, now: Timestamp) -> Result<Compilation, ReconcileError> {
-        let mut world = self.compile_once(&observed.key, now).await?;
+        let mut compilation = self.compile_once(&observed.key, now).await?;
         for _ in 0..FETCH_ROUNDS_MAX {
-            let named = secrets_named_by(&world.compiled);
+            let named = compilation.named_secrets();
             let fetched = self.world.fetch_secrets(&named).await;
             if !fetched.map_err(ReconcileError::kube("read the secrets that objects name"))? {
                 break;
             }
-            world = self.compile_once(&observed.key, now).await?;
+            compilation = self.compile_once(&observed.key, now).await?;
         }
         let mut own_writes = std::mem::take(&mut self.own_writes);
-        let provided = keys::provide(&self.writer(), &world.resources, &mut own_writes, now).await;
+        let provided = keys::provide(&self.writer(), &compilation.resources, &mut own_writes, now).await;
         self.own_writes = own_writes;
         let provided = provided?;
         if provided.written > 0 {
-            world = self.compile_once(&observed.key, now).await?;
+            compilation = self.compile_once(&observed.key, now).await?;
         }
-        world.are_keys_missing = provided.failed > 0;
-        Ok(world)
+        compilation.are_keys_missing = provided.failed > 0;
+        Ok(compilation)
     }
 
     async fn compile_once(&mut self, key: &Arc<SealingKey>, now: Timestamp) -> Result<Compilation, ReconcileError> {
         let started = Instant::now();
         let mut resources = self.world.resources();
         self.own_writes.lay_over(&mut resources, now);
-        let rivals = give_way(&mut resources, &self.config);
-        let options = options(&self.config);
-        let key = Arc::clone(key);
-        let world = blocking(move || {
-            let compiled = compile(&resources, &options, &key);
-            Compilation {
-                resources,
-                compiled,
-                rivals,
-                are_keys_missing: false,
-            }
-        })
-        .await?;
+        let (config, key) = (Arc::clone(&self.config), Arc::clone(key));
+        let compilation = blocking(move || Compilation::of(resources, &config, &key)).await?;
         self.metrics.compile_seconds.observe(started.elapsed().as_secs_f64());
-        Ok(world)
+        Ok(compilation)
     }
 
     // 3. guard, 4. build
@@ -317,63 +238,22 @@ impl Reconciler {
     async fn build(
         &self,
         observed: &Observed,
-        mut world: Compilation,
+        mut compilation: Compilation,
         now: Timestamp,
     ) -> Result<(Compilation, Built), ReconcileError> {
-        let limits = Limits {
-            percent: self.config.guard_percent,
-            min: self.config.guard_min,
+        let given = build::Given {
+            config: Arc::clone(&self.config),
+            ring: observed.ring.clone(),
+            before: observed.before.clone(),
+            key: Arc::clone(&observed.key),
+            approval: observed.approval.clone(),
+            format: observed.format,
+            served_by_all: observed.served_by_all,
+            now,
         };
-        let config = Arc::clone(&self.config);
-        let (ring, before, key) = (
-            observed.ring.clone(),
-            observed.before.clone(),
-            Arc::clone(&observed.key),
-        );
-        let (approval, format, served_by_all) = (observed.approval.clone(), observed.format, observed.served_by_all);
         blocking(move || {
-            let compiled = std::mem::take(&mut world.compiled.snapshot);
-            let recompile = |key: &SealingKey| compile(&world.resources, &options(&config), key).snapshot;
-            let published = before
-                .head
-                .as_ref()
-                .and_then(|head| Some((head, head.content.as_deref()?)));
-            let published_key = published.and_then(|(head, _)| ring.get(&head.pointer.head.key_id));
-            let other_key = published_key.filter(|published_key| published_key.id() != key.id());
-            let hold = published.and_then(|(_, content)| guard::judge(content, &compiled, limits, approval.as_deref()));
-            // Without the key that they are sealed with, published records could not be opened by anybody.
-            let hold = hold.filter(|_| published_key.is_some());
-            let under_published_key = other_key.map(|key| recompile(key));
-            let (snapshot, key, under_published_key) = match (&hold, published) {
-                (Some(hold), Some((_, content))) => {
-                    let existing = world.resources.providers.iter();
-                    let surroundings = carry::Surroundings {
-                        existing_providers: &existing.map(|provider| name_of(provider.as_ref())).collect(),
-                        shared_namespaces: &config.shared_namespaces,
-                    };
-                    let compiled = under_published_key.unwrap_or(compiled);
-                    let key = published_key.map_or(key, Arc::clone);
-                    (carry::over(content, compiled, &hold.removals, &surroundings), key, None)
-                }
-                _ => (compiled, key, under_published_key),
-            };
-            let wanted = Wanted {
-                installation: &config.installation,
-                snapshot: &snapshot,
-                under_published_key: under_published_key.as_ref(),
-                key: &key,
-                format,
-                served_by_all,
-                now,
-            };
-            let plan = build::plan(&before, &wanted)?;
-            let built = Built {
-                plan,
-                snapshot,
-                key,
-                hold,
-            };
-            Ok((world, built))
+            let built = build::decide(given, &mut compilation)?;
+            Ok((compilation, built))
         })
         .await?
     }
@@ -430,25 +310,25 @@ impl Reconciler {
     // 6. report
 
     /// Hands what was decided to the reporter.
-    fn take(&mut self, observed: &Observed, world: Compilation, built: Built, now: Timestamp) {
+    fn take(&mut self, observed: &Observed, compilation: Compilation, built: Built, now: Timestamp) {
         let Built {
             plan, snapshot, hold, ..
         } = built;
-        self.measure(&plan, hold.as_ref());
+        measure::publication(&self.metrics, &plan, hold.as_ref());
         self.last = Some(Last {
             ring: observed.ring.clone(),
             is_holding: hold.is_some(),
         });
-        let are_keys_missing = world.are_keys_missing;
+        let are_keys_missing = compilation.are_keys_missing;
         let reconciled = Reconciled {
-            resources: &world.resources,
-            findings: &world.compiled.findings,
+            resources: &compilation.resources,
+            findings: &compilation.compiled.findings,
             snapshot: &snapshot,
             records: &plan.records,
             sequence: plan.head.sequence,
             is_new: plan.pointer.is_some(),
             hold: hold.as_ref(),
-            rivals: world.rivals,
+            rivals: compilation.rivals,
         };
         self.reporter.take(reconciled, &self.config, now);
         let retry_at = are_keys_missing.then(|| now.saturating_add(KEYS_RETRY).unwrap_or(Timestamp::MAX));
@@ -460,10 +340,10 @@ impl Reconciler {
         let data_planes = self.world.data_planes();
         let head = self.publication.head().map(|head| head.pointer.head.clone());
         let readers = fold::Readers::of(&data_planes, &self.config.installation, head.as_ref(), now);
-        self.count_readers(&readers, head.as_ref().map_or(0, |head| head.sequence));
+        let sequence = head.as_ref().map_or(0, |head| head.sequence);
+        measure::readers(&self.metrics, &readers, sequence);
         self.note_refusals(&readers, now);
         let mut reporter = std::mem::take(&mut self.reporter);
-        let sequence = head.map_or(0, |head| head.sequence);
         let reported = reporter
             .report(&self.writer(), &self.events, &readers, sequence, now)
             .await;
@@ -539,38 +419,6 @@ impl Reconciler {
             note,
         }
     }
-
-    fn measure(&self, plan: &Plan, hold: Option<&Hold>) {
-        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let bytes: u64 = plan.head.shards.iter().map(|shard| u64::from(shard.bytes)).sum();
-        self.metrics
-            .snapshot_sequence
-            .set(i64::try_from(plan.head.sequence).unwrap_or(i64::MAX));
-        self.metrics.snapshot_shards.set(count(plan.head.shards.len()));
-        self.metrics.snapshot_records.set(count(plan.records.len()));
-        self.metrics
-            .snapshot_bytes
-            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.metrics
-            .removals_held
-            .set(count(hold.map_or(0, |hold| hold.removals.len())));
-    }
-
-    fn count_readers(&self, readers: &fold::Readers, head_sequence: u64) {
-        let mut counts = [("serving", 0), ("lagging", 0), ("refused", 0), ("silent", 0)];
-        for reader in &readers.ready {
-            let state = match (reader.serves, &reader.refuses) {
-                (Some(serves), _) if serves >= head_sequence => 0,
-                (_, Some(_)) => 2,
-                (Some(_), None) => 1,
-                (None, None) => 3,
-            };
-            counts[state].1 += 1;
-        }
-        for (state, count) in counts {
-            self.metrics.data_planes.with_label_values(&[state]).set(count);
-        }
-    }
 }
 
 /// Runs what takes longer than a request may wait.
@@ -578,55 +426,6 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| ReconcileError::Panicked)
-}
-
-fn options(config: &Config) -> Options {
-    Options {
-        shared_namespaces: config.shared_namespaces.clone(),
-        namespace_labels: if config.read_namespace_labels {
-            NamespaceLabels::Readable
-        } else {
-            NamespaceLabels::Unreadable
-        },
-    }
-}
-
-fn secrets_named_by(compiled: &Compiled) -> BTreeSet<ObjectName> {
-    let secrets = compiled.lookups.iter().filter(|lookup| lookup.kind == Kind::Secret);
-    secrets.map(|lookup| lookup.name.clone()).collect()
-}
-
-/// Leaves out what belongs to another installation.
-fn give_way(resources: &mut Resources, config: &Config) -> BTreeSet<ObjectRef> {
-    let mut rivals = BTreeSet::new();
-    let Resources {
-        providers,
-        routes,
-        keys,
-        budgets,
-        guardrails,
-        ..
-    } = resources;
-    give_way_of(providers, config, &mut rivals);
-    give_way_of(routes, config, &mut rivals);
-    give_way_of(keys, config, &mut rivals);
-    give_way_of(budgets, config, &mut rivals);
-    give_way_of(guardrails, config, &mut rivals);
-    rivals
-}
-
-fn give_way_of<K: report::kinds::Reported>(
-    objects: &mut Vec<Arc<K>>,
-    config: &Config,
-    rivals: &mut BTreeSet<ObjectRef>,
-) {
-    objects.retain(|object| {
-        let is_ours = claim::rival(object.meta(), object.conditions(), config).is_none();
-        if !is_ours {
-            rivals.insert(ObjectRef::new(K::KIND, &name_of(object.as_ref())));
-        }
-        is_ours
-    });
 }
 
 /// Digests of all records, by their key.

@@ -32,8 +32,17 @@ pub(crate) fn installation_of<'a>(manager: &'a str, config: &Config) -> Option<&
 
 /// An installation that leaves the object to another one is no rival, though its condition stands there.
 fn has_given_way(installation: &str, conditions: &[Condition]) -> bool {
-    conditions::find(conditions, INSTALLATION_CONFLICT)
-        .is_some_and(|condition| condition.message.starts_with(&giving_way(installation)))
+    conditions::find(conditions, INSTALLATION_CONFLICT).is_some_and(|condition| says_of_itself(installation, condition))
+}
+
+/// Whether a condition of one of our types was written by this installation: the one that gives way writes beside the one
+/// that stays.
+pub(crate) fn is_ours(condition: &Condition, config: &Config) -> bool {
+    condition.type_ != INSTALLATION_CONFLICT || says_of_itself(&config.installation, condition)
+}
+
+fn says_of_itself(installation: &str, condition: &Condition) -> bool {
+    condition.message.starts_with(&giving_way(installation))
 }
 
 fn giving_way(installation: &str) -> String {
@@ -94,6 +103,7 @@ mod tests {
             None,
             "they gave way to us"
         );
+        assert!(is_ours(&said, &theirs) && !is_ours(&said, &ours));
         assert_eq!(rival(&both, &[said], &theirs), Some(ours.installation.as_str()));
     }
 }
