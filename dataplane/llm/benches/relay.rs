@@ -1,5 +1,5 @@
 //! What the gateway adds to a body and to an event: scan and splice of a request, reading a whole answer, relaying a
-//! stream. Run with `cargo bench -p headgate-llm`.
+//! stream; and the same where the provider speaks another dialect and all of it is translated. Run with `cargo bench -p headgate-llm`.
 
 use std::hint::black_box;
 
@@ -31,12 +31,14 @@ fn requests(criterion: &mut Criterion) {
             upstream_model: "gpt-4.1-mini",
             ..EncodeOptions::default()
         };
-        group.bench_function(format!("scan and splice {name}"), |bencher| {
-            bencher.iter(|| {
-                let request = ChatRequest::parse(black_box(body.clone())).expect("a valid body");
-                provider::of(Kind::OpenAI).encode_chat(&request, options)
+        for (what, kind) in [("splice", Kind::OpenAI), ("translate", Kind::Anthropic)] {
+            group.bench_function(format!("scan and {what} {name}"), |bencher| {
+                bencher.iter(|| {
+                    let request = ChatRequest::parse(black_box(body.clone())).expect("a valid body");
+                    provider::of(kind).encode_chat(&request, options)
+                });
             });
-        });
+        }
     }
     group.finish();
 }
@@ -48,6 +50,32 @@ fn answers(criterion: &mut Criterion) {
     criterion.bench_function("answer 430B", |bencher| {
         bencher.iter(|| provider::of(Kind::OpenAI).decode_whole(black_box(body.clone()), &AnswerContext::default()));
     });
+}
+
+fn translated_answers(criterion: &mut Criterion) {
+    let body = Bytes::from_static(
+        br#"{"id":"msg_01XFDUDYJgAACzvnptvVoYEL","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"Hello! How can I assist you today?"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":19,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":10,"service_tier":"standard"}}"#,
+    );
+    criterion.bench_function("translated answer 330B", |bencher| {
+        bencher.iter(|| provider::of(Kind::Anthropic).decode_whole(black_box(body.clone()), &AnswerContext::default()));
+    });
+    let event = Bytes::from_static(
+        b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" word\"}}\n\n",
+    );
+    let mut group = criterion.benchmark_group(format!("translated stream of {EVENTS} events of {} bytes", event.len()));
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    group.bench_function("one event a read", |bencher| {
+        bencher.iter(|| {
+            let mut decoder = provider::of(Kind::Anthropic).stream_decoder(&AnswerContext::default());
+            let mut out = Vec::with_capacity(4);
+            for _ in 0..EVENTS {
+                decoder.push(black_box(event.clone()), &mut out).expect("a valid event");
+                out.clear();
+            }
+            decoder.progress().output_bytes
+        });
+    });
+    group.finish();
 }
 
 fn streams(criterion: &mut Criterion) {
@@ -73,5 +101,5 @@ fn streams(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, requests, answers, streams);
+criterion_group!(benches, requests, answers, translated_answers, streams);
 criterion_main!(benches);
