@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::UnsupportedParameters;
@@ -21,6 +22,24 @@ pub(crate) struct Leftovers<'a> {
     pub(crate) dropped: Vec<String>,
     /// Those that go out as they are: top-level members of the provider's body.
     pub(crate) passed: Vec<(Cow<'a, str>, Cow<'a, RawValue>)>,
+}
+
+/// Members that go out as they came; to be flattened into a body.
+pub(crate) struct Passed<'a>(pub(crate) Vec<(Cow<'a, str>, Cow<'a, RawValue>)>);
+
+impl Serialize for Passed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// JSON made here.
+pub(crate) fn raw(json: String) -> Cow<'static, RawValue> {
+    Cow::Owned(RawValue::from_string(json).expect("made of valid JSON"))
 }
 
 impl<'a> Leftovers<'a> {

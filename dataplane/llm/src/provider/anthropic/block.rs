@@ -108,8 +108,8 @@ pub(super) fn of<'r>(part: &'r Part<'_>) -> Result<Option<Block<'r>>, BadRequest
     Ok(Some(match part {
         Part::Text { text, cache } => return Ok(self::text(text, *cache)),
         Part::Refusal { text } => return Ok(self::text(text, None)),
-        Part::Image { media, cache, .. } => media_block(media, None, *cache)?,
-        Part::File { media, name, cache } => media_block(media, name.as_deref(), *cache)?,
+        Part::Image { media, cache, .. } => media_block(media, Said::Picture, *cache)?,
+        Part::File { media, name, cache } => media_block(media, Said::Document(name.as_deref()), *cache)?,
         Part::Audio { .. } => return Err(unsupported("sound", "send its text instead")),
         Part::Reasoning { text, signature } => match signature {
             Some(signature) => Block::Thinking {
@@ -151,16 +151,23 @@ pub(super) fn all<'r, 'a: 'r>(parts: impl IntoIterator<Item = &'r Part<'a>>) -> 
     parts.into_iter().filter_map(|part| of(part).transpose()).collect()
 }
 
-/// Pictures and PDFs by their type, whichever of the two the client said they were.
-fn media_block<'r>(
-    media: &'r Media<'_>,
-    name: Option<&'r str>,
-    cache: Option<CacheControl>,
-) -> Result<Block<'r>, BadRequest> {
+/// What a client said media are.
+#[derive(Clone, Copy)]
+enum Said<'r> {
+    Picture,
+    Document(Option<&'r str>),
+}
+
+/// Bytes by their type, whatever the client said they are; what is elsewhere as the client says.
+fn media_block<'r>(media: &'r Media<'_>, said: Said<'r>, cache: Option<CacheControl>) -> Result<Block<'r>, BadRequest> {
     let cache_control = cache.map(Cache::from);
+    let (is_document, title) = match said {
+        Said::Picture => (false, None),
+        Said::Document(title) => (true, title),
+    };
     let document = |source| Block::Document {
         source,
-        title: name,
+        title,
         cache_control,
     };
     match media {
@@ -168,7 +175,7 @@ fn media_block<'r>(
             "a URL that is not on the web",
             "send https://, or the bytes",
         )),
-        Media::Url { url, .. } if name.is_some() || url.ends_with(".pdf") => Ok(document(Source::Url { url })),
+        Media::Url { url, .. } if is_document || url.ends_with(".pdf") => Ok(document(Source::Url { url })),
         Media::Url { url, .. } => Ok(Block::Image {
             source: Source::Url { url },
             cache_control,

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::super::EncodeOptions;
 use super::super::capability::{self, Claude};
-use super::super::leftovers::Leftovers;
+use super::super::leftovers::{Leftovers, Passed};
 use super::block::{self, Block};
 use super::thinking::{self, Plan};
 use super::tools::{WireTool, WireToolChoice};
@@ -102,19 +101,6 @@ struct Format<'r> {
     schema: &'r RawValue,
 }
 
-/// Members that go out as they came.
-struct Passed<'r>(Vec<(Cow<'r, str>, Cow<'r, RawValue>)>);
-
-impl Serialize for Passed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in &self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
-}
-
 /// The body, and the names of what was left out.
 pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result<(Bytes, Vec<String>), BadRequest> {
     let model = capability::claude(options.upstream_model);
@@ -197,11 +183,6 @@ fn messages<'r>(request: &'r Request<'_>) -> Result<Vec<Message<'r>>, BadRequest
         }
     }
     Ok(messages)
-}
-
-/// JSON made here.
-pub(super) fn raw(json: String) -> Cow<'static, RawValue> {
-    Cow::Owned(RawValue::from_string(json).expect("made of valid JSON"))
 }
 
 fn output_config<'r>(request: &'r Request<'_>, plan: &Plan) -> Option<OutputConfig<'r>> {

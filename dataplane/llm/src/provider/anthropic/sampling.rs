@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::super::capability::{Claude, Sampling};
-use super::super::leftovers::Leftovers;
-use super::encode::raw;
+use super::super::leftovers::{Leftovers, raw};
 use super::thinking::Plan;
 use crate::chat::BadRequest;
 use crate::hub::Request;

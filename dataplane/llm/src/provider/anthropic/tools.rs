@@ -6,9 +6,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::super::capability::Claude;
-use super::super::leftovers::Leftovers;
+use super::super::leftovers::{Leftovers, raw};
 use super::block::Cache;
-use super::encode::raw;
 use crate::chat::BadRequest;
 use crate::hub::{Request, Tool, ToolChoice};
 use crate::json::{self, Repeats};
