@@ -7,6 +7,7 @@ pub mod mint;
 pub mod rotate;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
@@ -26,6 +27,8 @@ use mint::Token;
 
 /// Secrets that are written at once.
 const WRITES_IN_FLIGHT: usize = 20;
+/// For how long new writes are begun in one reconcile: keys that are there must not wait for thousands that are not.
+const WRITE_SLICE: Duration = Duration::from_secs(1);
 /// The watch shows our own writes within moments; what it never shows was deleted in between.
 const OWN_WRITE_SHOWN_WITHIN: Duration = Duration::from_secs(60);
 
@@ -63,6 +66,8 @@ pub(crate) struct Outcome {
     pub(crate) written: usize,
     /// Secrets that could not be written, and are tried again.
     pub(crate) failed: usize,
+    /// Secrets that are still to be written, by the next reconcile.
+    pub(crate) left: usize,
 }
 
 /// Mints what is missing and rotates what is due.
@@ -73,19 +78,22 @@ pub(crate) async fn provide(
     now: Timestamp,
 ) -> Result<Outcome, ReconcileError> {
     let mut outcome = Outcome::default();
-    let due = resources
-        .keys
-        .iter()
-        .filter_map(|key| Some((key, work_for(key, resources)?)));
-    let writes = due.map(|(key, work)| async move {
+    let due = resources.keys.iter();
+    let due: Vec<_> = due.filter_map(|key| Some((key, work_for(key, resources)?))).collect();
+    outcome.left = due.len();
+    let writes = due.into_iter().map(|(key, work)| async move {
         let written = match work {
             Work::Mint { secret, serial } => create(writer, key, &secret, serial).await,
             Work::Rotate { secret } => rotate(writer, key, &secret, now).await,
         };
         (key, written)
     });
-    let mut writes = stream::iter(writes).buffer_unordered(WRITES_IN_FLIGHT);
+    let slice = pin!(tokio::time::sleep(WRITE_SLICE));
+    let mut writes = stream::iter(writes)
+        .take_until(slice)
+        .buffer_unordered(WRITES_IN_FLIGHT);
     while let Some((key, written)) = writes.next().await {
+        outcome.left -= 1;
         match written {
             Ok(Some((name, secret))) => {
                 writer.metrics.writes.with_label_values(&["secret"]).inc();

@@ -9,6 +9,7 @@ use headgate_snapshot::{ObjectName, SealingKey, Snapshot};
 use super::report::claim;
 use super::report::kinds::{Reported, name_of};
 use crate::args::Config;
+use crate::keys;
 
 /// A compile, with what went into it.
 pub(crate) struct Compilation {
@@ -18,8 +19,8 @@ pub(crate) struct Compilation {
     pub(crate) compiled: Compiled,
     /// What was left out, since it belongs to another installation.
     pub(crate) rivals: BTreeSet<ObjectRef>,
-    /// Whether a generated key could not be written.
-    pub(crate) are_keys_missing: bool,
+    /// What became of the generated keys.
+    pub(crate) keys: keys::Outcome,
 }
 
 impl Compilation {
@@ -30,7 +31,7 @@ impl Compilation {
             compiled: compile(&resources, &options(config), key),
             resources,
             rivals,
-            are_keys_missing: false,
+            keys: keys::Outcome::default(),
         }
     }
 

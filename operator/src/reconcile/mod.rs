@@ -219,7 +219,7 @@ impl Reconciler {
         if provided.written > 0 {
             compilation = self.compile_once(&observed.key, now).await?;
         }
-        compilation.are_keys_missing = provided.failed > 0;
+        compilation.keys = provided;
         Ok(compilation)
     }
 
@@ -319,7 +319,7 @@ impl Reconciler {
             ring: observed.ring.clone(),
             is_holding: hold.is_some(),
         });
-        let are_keys_missing = compilation.are_keys_missing;
+        let keys = compilation.keys;
         let reconciled = Reconciled {
             resources: &compilation.resources,
             findings: &compilation.compiled.findings,
@@ -331,7 +331,11 @@ impl Reconciler {
             rivals: compilation.rivals,
         };
         self.reporter.take(reconciled, &self.config, now);
-        let retry_at = are_keys_missing.then(|| now.saturating_add(KEYS_RETRY).unwrap_or(Timestamp::MAX));
+        let retry_at = match keys {
+            keys::Outcome { left: 1.., .. } => Some(now),
+            keys::Outcome { failed: 1.., .. } => now.saturating_add(KEYS_RETRY).ok(),
+            keys::Outcome { .. } => None,
+        };
         self.reconcile_at = earliest([self.reporter.facts_end_at(), retry_at]);
     }
 

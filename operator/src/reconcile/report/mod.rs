@@ -17,6 +17,7 @@ mod settling;
 pub(crate) mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -38,6 +39,9 @@ use write::{StatusWrite, Written};
 
 /// Statuses that are written at once.
 const WRITES_IN_FLIGHT: usize = 50;
+/// For how long new writes are begun in one look. Ten thousand statuses take a minute, and a key that is revoked meanwhile
+/// must not wait for them: what is left is found again by the next look.
+const WRITE_SLICE: Duration = Duration::from_millis(500);
 /// After a status could not be written.
 const RETRY: Duration = Duration::from_secs(10);
 /// Digests of records by their key.
@@ -168,22 +172,30 @@ impl Reporter {
         })
     }
 
-    /// Writes statuses, then tells what turned. One that cannot be written holds no other one up.
+    /// Writes statuses, then tells what turned. One that cannot be written holds no other one up. Returns when to look
+    /// again.
     async fn write(
         &mut self,
         writer: &Writer<'_>,
         events: &Events,
-        writes: Vec<StatusWrite>,
+        mut writes: Vec<StatusWrite>,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, ReconcileError> {
         let mut turns = Vec::new();
         let mut has_failed = false;
+        let mut unwritten = writes.len();
+        // Whatever changed last is what somebody is looking at.
+        writes.sort_by_key(|status| std::cmp::Reverse(status.changed_at));
         let running = writes.into_iter().map(|status| async move {
             let written = write::write(writer, &status, now).await;
             (status, written)
         });
-        let mut running = stream::iter(running).buffer_unordered(WRITES_IN_FLIGHT);
+        let slice = pin!(tokio::time::sleep(WRITE_SLICE));
+        let mut running = stream::iter(running)
+            .take_until(slice)
+            .buffer_unordered(WRITES_IN_FLIGHT);
         while let Some((status, written)) = running.next().await {
+            unwritten -= 1;
             match written {
                 Ok(Written::Said { version, turns: turned }) => {
                     turns.extend(turned);
@@ -207,7 +219,8 @@ impl Reporter {
             }
         }
         events.tell(turns).await;
-        Ok(has_failed.then(|| now.saturating_add(RETRY).unwrap_or(Timestamp::MAX)))
+        let retry_at = has_failed.then(|| now.saturating_add(RETRY).unwrap_or(Timestamp::MAX));
+        Ok(if unwritten > 0 { Some(now) } else { retry_at })
     }
 }
 

@@ -23,6 +23,14 @@ use crate::events::Turn;
 /// How often an object that belongs to another installation is looked at.
 const RIVAL_RETRY: Duration = Duration::from_secs(60);
 
+/// What an object should say.
+struct Told {
+    status: serde_json::Value,
+    turns: Vec<Turn>,
+    changed_at: Timestamp,
+    programmed_since: Option<Timestamp>,
+}
+
 /// One look at all objects.
 pub(crate) struct Pass<'a> {
     progress: &'a Progress,
@@ -102,7 +110,13 @@ impl<'a> Pass<'a> {
             note: said.message.clone(),
         };
         let status = serde_json::json!({"conditions": [said]});
-        self.push(object, key, status, vec![turn], None);
+        let told = Told {
+            status,
+            turns: vec![turn],
+            changed_at: self.now,
+            programmed_since: None,
+        };
+        self.push(object, key, told);
     }
 
     fn look_at_one<K: Reported>(&mut self, object: &K, key: &ObjectRef, known: &Known, fields: &K::Status) {
@@ -144,18 +158,17 @@ impl<'a> Pass<'a> {
             return;
         }
         let status = serde_json::to_value(K::with(fields.clone(), conditions)).expect("plain data is always JSON");
-        self.push(object, key, status, turns, is_served_now.then_some(need.since));
+        let told = Told {
+            status,
+            turns,
+            changed_at: need.since,
+            programmed_since: is_served_now.then_some(need.since),
+        };
+        self.push(object, key, told);
     }
 
     /// Plans a write, unless it was just written and the watch does not show it yet, or it says all that we can make it say.
-    fn push<K: Reported>(
-        &mut self,
-        object: &K,
-        key: &ObjectRef,
-        status: serde_json::Value,
-        turns: Vec<Turn>,
-        programmed_since: Option<Timestamp>,
-    ) {
+    fn push<K: Reported>(&mut self, object: &K, key: &ObjectRef, told: Told) {
         let meta = object.meta();
         let version: u64 = meta
             .resource_version
@@ -164,14 +177,21 @@ impl<'a> Pass<'a> {
             .unwrap_or(0);
         if let Some((written_version, hash)) = self.written.get(key)
             && version <= *written_version
-            && *hash == hash_of(&status)
+            && *hash == hash_of(&told.status)
         {
             return;
         }
+        let Told {
+            status,
+            turns,
+            changed_at,
+            programmed_since,
+        } = told;
         self.writes.push(StatusWrite {
             object: key.clone(),
             uid: meta.uid.clone().unwrap_or_default(),
             generation: meta.generation.unwrap_or(0),
+            changed_at,
             status,
             existing: object.conditions().to_vec(),
             turns,

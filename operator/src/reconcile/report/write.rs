@@ -27,6 +27,8 @@ pub(crate) struct StatusWrite {
     pub(crate) uid: String,
     /// Of its spec.
     pub(crate) generation: i64,
+    /// When it last became another.
+    pub(crate) changed_at: Timestamp,
     /// All of our fields, conditions included.
     pub(crate) status: Value,
     /// Its conditions so far.
