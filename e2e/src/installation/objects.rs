@@ -2,13 +2,17 @@
 //!
 //! An object is named as people name it: `virtualkey/caller`, or `<namespace>/virtualkey/caller`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::POLL_EVERY;
 
@@ -226,6 +230,41 @@ impl Objects {
         met.unwrap_or_else(|last| panic!("{object} does not become {wanted} within {within:?}: {last}"))
     }
 
+    /// Waits until exactly `count` objects of a kind in a namespace are as wanted; the error is how many are. Told by a
+    /// watch, since a list of ten thousand every second would be most of the load.
+    pub async fn wait_for_many(
+        &self,
+        kind: &str,
+        namespace: &str,
+        count: usize,
+        within: Duration,
+        wanted: impl Fn(&DynamicObject) -> bool,
+    ) -> Result<(), usize> {
+        let mut met = BTreeSet::new();
+        let mut events = Box::pin(watcher(self.api(kind, namespace), watcher::Config::default()).default_backoff());
+        let deadline = Instant::now() + within;
+        while let Ok(Some(event)) = timeout_at(deadline, events.next()).await {
+            match event {
+                Ok(Event::Init) => met.clear(),
+                Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                    let name = object.name_any();
+                    let _ = if wanted(&object) {
+                        met.insert(name)
+                    } else {
+                        met.remove(&name)
+                    };
+                }
+                Ok(Event::Delete(object)) => drop(met.remove(&object.name_any())),
+                // The list is whole, or the API server is away for a moment.
+                Ok(Event::InitDone) | Err(_) => {}
+            }
+            if met.len() == count {
+                return Ok(());
+            }
+        }
+        Err(met.len())
+    }
+
     /// The events about an object: (reason, note).
     pub async fn events(&self, object: &str) -> Vec<(String, String)> {
         let (namespace, kind, name) = self.parts(object);
@@ -261,8 +300,8 @@ impl Objects {
     }
 
     /// Every object of these kinds in a namespace with its resourceVersion: equal maps mean that nobody wrote.
-    pub async fn versions(&self, kinds: &[&str], namespace: &str) -> std::collections::BTreeMap<String, String> {
-        let mut versions = std::collections::BTreeMap::new();
+    pub async fn versions(&self, kinds: &[&str], namespace: &str) -> BTreeMap<String, String> {
+        let mut versions = BTreeMap::new();
         for kind in kinds {
             for object in self.list(kind, namespace).await {
                 let version = object.resource_version().unwrap_or_default();

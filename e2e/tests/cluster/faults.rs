@@ -55,27 +55,23 @@ async fn of_500_objects_the_bad_one_is_named_and_all_others_are_served() {
         since.elapsed().as_secs_f64()
     );
     // The bad one is served, too: as a refusal with its reason. What tells it apart is whether it is ready.
-    let deadline = Instant::now() + 2 * PATIENCE;
-    loop {
-        let routes = installation.objects.list("routepolicy", &installation.watched[0]).await;
-        let is =
-            |route: &DynamicObject, status: &str| condition_of(route, "Ready").is_some_and(|it| it["status"] == status);
-        let ready = routes.iter().filter(|route| is(route, "True")).count();
-        let bad: Vec<_> = routes.iter().filter(|route| is(route, "False")).collect();
-        if let ([bad], true) = (&bad[..], ready == OBJECTS - 1) {
-            assert_eq!(bad.metadata.name, Some(format!("route-{BAD}")));
-            let found = condition_of(bad, "ResolvedRefs").expect("it is judged with the others");
-            assert_eq!(found["reason"], "RefNotFound", "{found}");
-            break;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{ready} are ready, {} are not\n{}",
-            bad.len(),
-            installation.logs()
-        );
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
+    let namespace = &installation.watched[0];
+    let is_ready = |route: &DynamicObject, status: &str| {
+        condition_of(route, "Ready").is_some_and(|found| found["status"] == status)
+    };
+    let ready = installation
+        .objects
+        .wait_for_many("routepolicy", namespace, OBJECTS - 1, 2 * PATIENCE, |route| {
+            is_ready(route, "True")
+        })
+        .await;
+    ready.unwrap_or_else(|count| panic!("{count} are ready\n{}", installation.logs()));
+    let routes = installation.objects.list("routepolicy", namespace).await;
+    let bad: Vec<_> = routes.iter().filter(|route| is_ready(route, "False")).collect();
+    assert_eq!(bad.len(), 1, "{bad:?}");
+    assert_eq!(bad[0].metadata.name, Some(format!("route-{BAD}")));
+    let found = condition_of(bad[0], "ResolvedRefs").expect("it is judged with the others");
+    assert_eq!(found["reason"], "RefNotFound", "{found}");
     println!("… and ready after {:.1} s", since.elapsed().as_secs_f64());
     for model in [0, 123, OBJECTS - 1] {
         installation

@@ -1,15 +1,18 @@
 //! Ten thousand keys, and one of them changes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headgate_e2e::installation::{Installation, condition_of, intents};
 use headgate_snapshot::delivery::{Generation, ShardRef};
+use kube::api::DynamicObject;
 use serde_json::json;
 
 use super::{serve, wait_until_programmed};
 
 /// `HEADGATE_E2E_KEYS`, else what is promised.
 const KEYS: usize = 10_000;
+/// Ten thousand status writes, each a server-side apply that the API server checks against the schema.
+const PROGRAMMED_WITHIN: Duration = Duration::from_secs(400);
 
 #[tokio::test]
 async fn of_10_000_keys_one_changes_and_one_shard_and_the_pointer_are_written() {
@@ -18,25 +21,29 @@ async fn of_10_000_keys_one_changes_and_one_shard_and_the_pointer_are_written() 
         .and_then(|text| text.parse().ok());
     let keys: usize = keys.unwrap_or(KEYS);
     let (_provider, installation) = serve(Installation::of("ten-thousand").gateways(1)).await;
+    // Written while nobody looks: what is measured here is ten thousand at once, not ten thousand times one more.
+    for operator in installation.operators() {
+        operator.kill_and_hold();
+    }
     let since = Instant::now();
     let digests = (0..keys).map(|number| intents::digest_key(&format!("key-{number}"), &format!("{number:064x}")));
     installation.create_many(digests).await;
     println!("{keys} keys were created after {:.1} s", since.elapsed().as_secs_f64());
-    let is_programmed =
-        |key: &kube::api::DynamicObject| condition_of(key, "Programmed").is_some_and(|found| found["status"] == "True");
-    loop {
-        let all = installation.objects.list("virtualkey", &installation.watched[0]).await;
-        let programmed = all.iter().filter(|key| is_programmed(key)).count();
-        if programmed == all.len() && all.len() == keys + 1 {
-            break;
-        }
-        assert!(
-            since.elapsed().as_secs() < 300,
-            "{programmed} are programmed\n{}",
-            installation.logs()
-        );
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    for operator in installation.operators() {
+        operator.let_start();
     }
+    let is_programmed = |key: &DynamicObject| condition_of(key, "Programmed").is_some_and(|it| it["status"] == "True");
+    let all = installation
+        .objects
+        .wait_for_many(
+            "virtualkey",
+            &installation.watched[0],
+            keys + 1,
+            PROGRAMMED_WITHIN,
+            is_programmed,
+        )
+        .await;
+    all.unwrap_or_else(|programmed| panic!("{programmed} are programmed\n{}", installation.logs()));
     println!("… and programmed after {:.1} s", since.elapsed().as_secs_f64());
 
     let before = installation.published().await.pointer.head;
@@ -67,10 +74,12 @@ async fn of_10_000_keys_one_changes_and_one_shard_and_the_pointer_are_written() 
         .iter()
         .map(|it| format!("{} {}/{}", it.verb, it.resource, it.name))
         .collect();
-    assert_eq!(
-        written.len(),
-        3,
-        "a shard, the pointer, and the key's status: {objects:?}"
+    // The status is written once if the data planes answer within a second, which a busy machine may not grant.
+    let (status, published_objects): (Vec<_>, Vec<_>) = written.iter().partition(|it| it.resource.ends_with("/status"));
+    assert_eq!(published_objects.len(), 2, "a shard and the pointer: {objects:?}");
+    assert!(
+        (1..=2).contains(&status.len()),
+        "the status of the one key: {objects:?}"
     );
     println!(
         "for one change of {keys} keys: {} shards of {} bytes of text in all, one of them written with {} bytes of text; \

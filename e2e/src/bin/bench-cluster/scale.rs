@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use headgate_e2e::fake_provider::FakeProvider;
 use headgate_e2e::installation::{Installation, condition_of, intents};
+use kube::api::DynamicObject;
 use serde_json::json;
 
 use super::{Figure, wait_until_programmed};
+
+const PROGRAMMED_WITHIN: Duration = Duration::from_secs(600);
 
 pub(super) async fn of_keys(provider: &FakeProvider, keys: usize) -> Vec<Figure> {
     let installation = Installation::of("bench-keys").start().await;
@@ -15,16 +18,18 @@ pub(super) async fn of_keys(provider: &FakeProvider, keys: usize) -> Vec<Figure>
     let since = Instant::now();
     let digests = (0..keys).map(|number| intents::digest_key(&format!("key-{number}"), &format!("{number:064x}")));
     installation.create_many(digests).await;
-    loop {
-        let all = installation.objects.list("virtualkey", &installation.watched[0]).await;
-        let is_programmed = |key: &&kube::api::DynamicObject| {
-            condition_of(key, "Programmed").is_some_and(|found| found["status"] == "True")
-        };
-        if all.len() == keys + 1 && all.iter().filter(is_programmed).count() == all.len() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
+    let is_programmed = |key: &DynamicObject| condition_of(key, "Programmed").is_some_and(|it| it["status"] == "True");
+    let all = installation
+        .objects
+        .wait_for_many(
+            "virtualkey",
+            &installation.watched[0],
+            keys + 1,
+            PROGRAMMED_WITHIN,
+            is_programmed,
+        )
+        .await;
+    all.unwrap_or_else(|programmed| panic!("{programmed} are programmed\n{}", installation.logs()));
     let created = since.elapsed();
 
     let operator = installation.leader().await;
