@@ -125,6 +125,8 @@ fn removed_with(before: &Before, wanted: &Wanted<'_>, sequence: u64) -> Removed 
     else {
         return removed::from_now_on(sequence);
     };
+    let previous = pointer.previous.as_ref();
+    let is_other_key = previous.is_some_and(|previous| previous.key_id != pointer.head.key_id);
     removed::after(&Step {
         before: &pointer.removed,
         older,
@@ -132,6 +134,7 @@ fn removed_with(before: &Before, wanted: &Wanted<'_>, sequence: u64) -> Removed 
         sequence,
         served_by_all: wanted.served_by_all,
         now_unix_seconds: wanted.now.as_second(),
+        key_changed_at: is_other_key.then_some(pointer.head.sequence),
     })
 }
 

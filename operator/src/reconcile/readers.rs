@@ -34,7 +34,11 @@ impl<'a> Readers<'a> {
         for lease in data_planes.iter().filter_map(|data_plane| data_plane.lease.as_ref()) {
             let ack = lease.ack.as_ref().ok().filter(|ack| ack.installation == installation);
             let served = ack.and_then(|ack| ack.serving).map(|serving| serving.sequence);
-            let believed = served.filter(|&sequence| sequence <= SEQUENCE_BELIEVED_MAX);
+            let refused = ack
+                .and_then(|ack| ack.refused.as_ref())
+                .and_then(|refused| refused.sequence);
+            let believed = [served, refused].into_iter().flatten();
+            let believed = believed.filter(|&sequence| sequence <= SEQUENCE_BELIEVED_MAX).max();
             readers.highest_acknowledged = readers.highest_acknowledged.max(believed.unwrap_or(0));
             match ack {
                 _ if lease.is_expired(now) => {}
@@ -80,7 +84,8 @@ impl<'a> Readers<'a> {
         served.min().unwrap_or(Some(u64::MAX))
     }
 
-    /// The highest sequence that any of them has ever acknowledged, as far as Leases still tell.
+    /// The highest sequence that any of them has ever served or refused, as far as Leases still tell: a number that was
+    /// refused has been used as well.
     pub(crate) fn highest_acknowledged(&self) -> u64 {
         self.highest_acknowledged
     }
@@ -90,7 +95,7 @@ impl<'a> Readers<'a> {
 mod tests {
     use std::time::Duration;
 
-    use headgate_snapshot::delivery::{Digest, Serving};
+    use headgate_snapshot::delivery::{Digest, RefusedHead, Serving};
     use zeroize::Zeroizing;
 
     use super::*;
@@ -201,5 +206,17 @@ mod tests {
         );
         let planes = [reader(2, &[], Some(7), 0)];
         assert_eq!(Readers::of(&planes, "another", now()).highest_acknowledged(), 0);
+    }
+
+    #[test]
+    fn a_sequence_that_was_refused_has_been_used() {
+        let mut refusing = reader(2, &[], Some(7), 0);
+        let lease = refusing.lease.as_mut().unwrap();
+        lease.ack.as_mut().unwrap().refused = Some(RefusedHead {
+            sequence: Some(9),
+            root: None,
+            reason: "a shard is missing".to_owned(),
+        });
+        assert_eq!(Readers::of(&[refusing], "i", now()).highest_acknowledged(), 9);
     }
 }

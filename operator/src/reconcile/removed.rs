@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use headgate_snapshot::delivery::{Removed, removed_between, working_digests};
+use headgate_snapshot::delivery::{Removed, removed_between, working_digests_at};
 use headgate_snapshot::{KeyedDigest, Snapshot};
 
 /// More digests than this are not kept: a pointer is one object of at most 1 MiB, and each takes some 80 bytes of it.
@@ -23,6 +23,9 @@ pub(crate) struct Step<'a> {
     pub(crate) served_by_all: Option<u64>,
     /// For deadlines that were brought forward.
     pub(crate) now_unix_seconds: i64,
+    /// The sequence from which on generations are digested with the key of `older`, where the one before it was not. What
+    /// is removed now can only be named in digests of that key, so what is older cannot be covered any more.
+    pub(crate) key_changed_at: Option<u64>,
 }
 
 /// The list that goes with the publication.
@@ -30,11 +33,12 @@ pub(crate) fn after(step: &Step<'_>) -> Removed {
     let mut digests = step.before.digests.clone();
     let removed_now = removed_between(step.older, step.newer, step.now_unix_seconds);
     digests.extend(removed_now.into_iter().map(|digest| (digest, step.sequence)));
-    let working: BTreeSet<KeyedDigest> = working_digests(step.newer);
+    let working: BTreeSet<KeyedDigest> = working_digests_at(step.newer, step.now_unix_seconds);
     digests.retain(|digest, _| !working.contains(digest));
     // The generation before the head stays covered, since the pointer offers it to fresh readers.
     let passed = step.served_by_all.unwrap_or(0).min(step.sequence.saturating_sub(1));
-    bounded(step.before.since.max(passed), digests, step.sequence)
+    let since = step.before.since.max(passed).max(step.key_changed_at.unwrap_or(0));
+    bounded(since, digests, step.sequence)
 }
 
 /// A list that is complete from `sequence` on, and empty: nothing older may be served.
@@ -91,6 +95,7 @@ mod tests {
             sequence,
             served_by_all,
             now_unix_seconds: 1_000,
+            key_changed_at: None,
         })
     }
 
@@ -114,11 +119,45 @@ mod tests {
                 sequence,
                 served_by_all: Some(3),
                 now_unix_seconds: 1_000,
+                key_changed_at: None,
             })
         };
         let listed = of(&list(3, &[]), &with(&[1]), &suspended, 5);
         assert_eq!(listed, list(3, &[(1, 5)]));
         assert_eq!(of(&listed, &suspended, &with(&[1]), 6), list(3, &[]));
+    }
+
+    #[test]
+    fn a_key_whose_deadline_was_brought_forward_and_is_past_is_listed() {
+        let mut expired = with(&[1]);
+        expired
+            .callers
+            .values_mut()
+            .for_each(|caller| caller.not_after = Some(999));
+        let removed = after(&Step {
+            before: &list(3, &[]),
+            older: &with(&[1]),
+            newer: &expired,
+            sequence: 5,
+            served_by_all: Some(3),
+            now_unix_seconds: 1_000,
+            key_changed_at: None,
+        });
+        assert_eq!(removed, list(3, &[(1, 5)]));
+    }
+
+    #[test]
+    fn what_was_digested_with_another_sealing_key_is_not_covered_any_more() {
+        let removed = after(&Step {
+            before: &list(3, &[]),
+            older: &with(&[1, 2]),
+            newer: &with(&[1]),
+            sequence: 7,
+            served_by_all: Some(3),
+            now_unix_seconds: 1_000,
+            key_changed_at: Some(6),
+        });
+        assert_eq!(removed, list(6, &[(2, 7)]));
     }
 
     #[test]
