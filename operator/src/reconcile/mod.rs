@@ -132,6 +132,7 @@ impl Reconciler {
 
     /// All six steps.
     pub async fn reconcile(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
+        let intent_seen = self.intent();
         let observed = self.observe(now).await?;
         let compilation = self.compile(&observed, now).await?;
         let (compilation, built) = self.build(&observed, compilation, now).await?;
@@ -140,7 +141,7 @@ impl Reconciler {
         if let Some(news) = news {
             self.events.tell(vec![self.turn_of(news)]).await;
         }
-        self.look(now).await
+        self.look(intent_seen, now).await
     }
 
     /// The last step alone: acknowledgements or time moved. If more than that is due, all of them.
@@ -148,7 +149,12 @@ impl Reconciler {
         if self.is_reconcile_due(now) {
             return self.reconcile(now).await;
         }
-        self.look(now).await
+        self.look(self.intent(), now).await
+    }
+
+    /// Changes of intent so far: whether there are more, by the end of a step, tells whether to hurry.
+    fn intent(&self) -> u64 {
+        self.world.changes().borrow().intent
     }
 
     fn writer(&self) -> Writer<'_> {
@@ -340,7 +346,7 @@ impl Reconciler {
     }
 
     /// Looks at who serves what, reports it, and clears away what nobody needs any more.
-    async fn look(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
+    async fn look(&mut self, intent_seen: u64, now: Timestamp) -> Result<Outcome, ReconcileError> {
         let data_planes = self.world.data_planes();
         let head = self.publication.head().map(|head| head.pointer.head.clone());
         let readers = fold::Readers::of(&data_planes, &self.config.installation, head.as_ref(), now);
@@ -349,7 +355,7 @@ impl Reconciler {
         self.note_refusals(&readers, now);
         let mut reporter = std::mem::take(&mut self.reporter);
         let reported = reporter
-            .report(&self.writer(), &self.events, &readers, sequence, now)
+            .report(&self.writer(), &self.events, &readers, sequence, intent_seen, now)
             .await;
         self.reporter = reporter;
         let reported = reported?;

@@ -39,9 +39,9 @@ use write::{StatusWrite, Written};
 
 /// Statuses that are written at once.
 const WRITES_IN_FLIGHT: usize = 50;
-/// For how long new writes are begun in one look. Ten thousand statuses take a minute, and a key that is revoked meanwhile
-/// must not wait for them: what is left is found again by the next look.
-const WRITE_SLICE: Duration = Duration::from_millis(500);
+/// For how long new writes are begun in one look, unless people change something before: ten thousand statuses take a
+/// minute, and a key that is revoked meanwhile must not wait for them. What is left is found again by the next look.
+const WRITE_SLICE: Duration = Duration::from_secs(5);
 /// After a status could not be written.
 const RETRY: Duration = Duration::from_secs(10);
 /// Digests of records by their key.
@@ -134,13 +134,15 @@ impl Reporter {
         }
     }
 
-    /// Looks at all objects as they are now, and writes what is not said yet.
+    /// Looks at all objects as they are now, and writes what is not said yet, until a change of intent that is not
+    /// `intent_seen` is more important.
     pub(crate) async fn report(
         &mut self,
         writer: &Writer<'_>,
         events: &Events,
         readers: &Readers,
         head_sequence: u64,
+        intent_seen: u64,
         now: Timestamp,
     ) -> Result<Look, ReconcileError> {
         if let Some(until) = self.settling.wait(readers, head_sequence, now) {
@@ -165,7 +167,7 @@ impl Reporter {
             ..
         } = pass;
         self.written.retain(|object, _| present.contains(object));
-        let retry_at = self.write(writer, events, writes, now).await?;
+        let retry_at = self.write(writer, events, writes, intent_seen, now).await?;
         Ok(Look {
             wake_at: earliest([wake_at, retry_at]),
             needs_reconcile,
@@ -179,6 +181,7 @@ impl Reporter {
         writer: &Writer<'_>,
         events: &Events,
         mut writes: Vec<StatusWrite>,
+        intent_seen: u64,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, ReconcileError> {
         let mut turns = Vec::new();
@@ -190,7 +193,9 @@ impl Reporter {
             let written = write::write(writer, &status, now).await;
             (status, written)
         });
-        let slice = pin!(tokio::time::sleep(WRITE_SLICE));
+        let mut changes = writer.world.changes();
+        let change = changes.wait_for(|changes| changes.intent != intent_seen);
+        let slice = pin!(tokio::time::timeout(WRITE_SLICE, change));
         let mut running = stream::iter(running)
             .take_until(slice)
             .buffer_unordered(WRITES_IN_FLIGHT);
