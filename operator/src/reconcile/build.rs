@@ -174,13 +174,21 @@ pub(crate) fn decide(given: Given, compilation: &mut Compilation) -> Result<Buil
     let Given {
         config,
         ring,
-        before,
+        mut before,
         key,
         approval,
         format,
         served_by_all,
         now,
     } = given;
+    // What was sealed with a key that is not in the ring any more, nobody can open, compare with or fall back to.
+    if let Some(head) = before
+        .head
+        .as_mut()
+        .filter(|head| ring.get(&head.pointer.head.key_id).is_none())
+    {
+        head.content = None;
+    }
     let compiled = std::mem::take(&mut compilation.compiled.snapshot);
     let published = before
         .head
@@ -206,7 +214,6 @@ pub(crate) fn decide(given: Given, compilation: &mut Compilation) -> Result<Buil
             let snapshot = carry::over(content, compiled, &hold.removals, &surroundings);
             (snapshot, Arc::clone(published_key), None, Some(hold))
         }
-        // Without the key that they are sealed with, nobody could open held records.
         _ => (compiled, key, under_published_key, None),
     };
     let wanted = Wanted {
