@@ -88,7 +88,7 @@ async fn each_well_known_key_is_a_provider_and_no_key_is_shown() {
     .await;
     let delivery = delivery.unwrap();
     assert_eq!(kind(&delivery, "openai"), Some(ProviderKind::OpenAI));
-    assert_eq!(kind(&delivery, "groq"), Some(ProviderKind::OpenAICompatible));
+    assert_eq!(kind(&delivery, "groq"), Some(ProviderKind::Groq));
     assert_eq!(kind(&delivery, "mistral"), None);
     assert!(
         delivery

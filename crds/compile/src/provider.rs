@@ -114,15 +114,15 @@ pub(crate) fn kind(type_: ProviderType) -> Option<ProviderKind> {
         ProviderType::OpenAICompatible => Some(ProviderKind::OpenAICompatible),
         ProviderType::Ollama => Some(ProviderKind::Ollama),
         ProviderType::Anthropic => Some(ProviderKind::Anthropic),
+        ProviderType::Groq => Some(ProviderKind::Groq),
+        ProviderType::Mistral => Some(ProviderKind::Mistral),
+        ProviderType::DeepSeek => Some(ProviderKind::DeepSeek),
+        ProviderType::Together => Some(ProviderKind::Together),
         ProviderType::Echo => Some(ProviderKind::Echo),
         ProviderType::Gemini
         | ProviderType::VertexAI
         | ProviderType::AzureOpenAI
         | ProviderType::Bedrock
-        | ProviderType::Groq
-        | ProviderType::Mistral
-        | ProviderType::DeepSeek
-        | ProviderType::Together
         | ProviderType::Cohere => None,
     }
 }
@@ -165,6 +165,10 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
     let default = match spec.type_ {
         ProviderType::OpenAI => Some("https://api.openai.com/v1"),
         ProviderType::Anthropic => Some("https://api.anthropic.com/v1"),
+        ProviderType::Groq => Some("https://api.groq.com/openai/v1"),
+        ProviderType::Mistral => Some("https://api.mistral.ai/v1"),
+        ProviderType::DeepSeek => Some("https://api.deepseek.com/v1"),
+        ProviderType::Together => Some("https://api.together.xyz/v1"),
         // Where `ollama serve` listens when nothing else is said.
         ProviderType::Ollama => Some("http://127.0.0.1:11434"),
         _ => None,

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::json::Member;
+
 /// Edits collected for one body. They must not overlap; several insertions at one place keep their order.
 #[derive(Debug, Default)]
 pub struct Edits<'a> {
@@ -19,6 +21,25 @@ impl<'a> Edits<'a> {
     pub fn replace(&mut self, range: Range<usize>, text: impl Into<Cow<'a, str>>) {
         self.list.retain(|(other, _)| *other != range);
         self.list.push((range, text.into()));
+    }
+
+    /// Takes members out of a JSON object whose members are all in `members`, each with the comma beside it.
+    pub fn remove_members(&mut self, members: &[Member], is_removed: impl Fn(usize) -> bool) {
+        let Some(last_kept) = (0..members.len()).rev().find(|index| !is_removed(*index)) else {
+            if let [first, ..] = members {
+                self.replace(first.key.start..members[members.len() - 1].value.end, "");
+            }
+            return;
+        };
+        for index in (0..last_kept).filter(|index| is_removed(*index)) {
+            self.list
+                .push((members[index].key.start..members[index + 1].key.start, "".into()));
+        }
+        let end = members[last_kept].value.end;
+        let all_end = members[members.len() - 1].value.end;
+        if end < all_end {
+            self.list.push((end..all_end, "".into()));
+        }
     }
 
     /// Writes a field into a JSON object, before its first one. `at` stands behind the opening brace; `name` and
@@ -33,7 +54,8 @@ impl<'a> Edits<'a> {
         if self.list.is_empty() {
             return body.clone();
         }
-        self.list.sort_by_key(|(range, _)| range.start); // stable: insertions at one place keep their order
+        // Stable: insertions at one place keep their order. They come before what is replaced there.
+        self.list.sort_by_key(|(range, _)| (range.start, range.end));
         let removed: usize = self.list.iter().map(|(range, _)| range.len()).sum();
         let added: usize = self.list.iter().map(|(_, text)| text.len()).sum();
         let mut edited = Vec::with_capacity(body.len() - removed + added);
@@ -75,5 +97,36 @@ mod tests {
         edits.insert_field(1, "\"n\"", "0", false);
         edits.insert_field(1, "\"m\"", "9", false);
         assert_eq!(edits.apply(&body), "{\"n\":0,\"m\":9,\"a\":\"x\", \"b\" : [3]}");
+    }
+
+    #[test]
+    fn what_is_inserted_stands_before_what_is_replaced_there() {
+        let mut edits = Edits::default();
+        edits.replace(1..4, "\"b\"");
+        edits.insert_field(1, "\"n\"", "0", false);
+        assert_eq!(edits.apply(&Bytes::from_static(b"{\"a\":1}")), "{\"n\":0,\"b\":1}");
+    }
+
+    #[test]
+    fn members_are_taken_out_with_their_commas() {
+        let body = Bytes::from_static(b"{ \"a\":1 , \"b\" : 2,\"c\":3 }");
+        let mut members = Vec::new();
+        let on_member = |member| {
+            members.push(member);
+            std::ops::ControlFlow::Continue(())
+        };
+        crate::json::walk(&body, on_member).expect("JSON");
+        for (removed, left) in [
+            (vec![0], "{ \"b\" : 2,\"c\":3 }"),
+            (vec![1], "{ \"a\":1 , \"c\":3 }"),
+            (vec![2], "{ \"a\":1 , \"b\" : 2 }"),
+            (vec![0, 2], "{ \"b\" : 2 }"),
+            (vec![1, 2], "{ \"a\":1 }"),
+            (vec![0, 1, 2], "{  }"),
+        ] {
+            let mut edits = Edits::default();
+            edits.remove_members(&members, |index| removed.contains(&index));
+            assert_eq!(edits.apply(&body), left, "{removed:?}");
+        }
     }
 }

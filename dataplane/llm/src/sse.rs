@@ -16,10 +16,12 @@ use crate::failure::{Failure, FailureKind};
 pub const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What becomes of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is passed on.
     Keep,
+    /// This is passed on in its place.
+    Replace(Bytes),
     /// It is taken out.
     Remove,
     /// It is passed on, and nothing after it is read.
@@ -76,26 +78,28 @@ impl Relay {
                 break;
             };
             self.check_size(length)?;
-            let verdict = if self.partial.is_empty() {
-                let verdict = judge(&rest[..length])?;
-                if verdict == Verdict::Remove {
-                    run.skip(length, out);
-                } else {
-                    run.end += length;
-                }
-                verdict
+            let whole = if self.partial.is_empty() {
+                None
             } else {
                 self.partial.extend_from_slice(&rest[..length]);
-                let whole = self.partial.split().freeze();
-                let verdict = judge(&whole)?;
-                if verdict != Verdict::Remove {
-                    out.push(whole);
-                }
-                run.skip(length, out);
-                verdict
+                Some(self.partial.split().freeze())
             };
-            self.last_removed = verdict == Verdict::Remove;
+            let verdict = judge(whole.as_deref().unwrap_or(&rest[..length]))?;
+            self.last_removed = matches!(verdict, Verdict::Remove | Verdict::Replace(_));
             self.is_stopped = verdict == Verdict::KeepAndStop;
+            match (verdict, whole) {
+                (Verdict::Keep | Verdict::KeepAndStop, None) => run.end += length,
+                (Verdict::Keep | Verdict::KeepAndStop, Some(whole)) => {
+                    out.push(whole);
+                    run.skip(length, out);
+                }
+                (Verdict::Remove, _) => run.skip(length, out),
+                (Verdict::Replace(other), _) => {
+                    run.flush(out);
+                    out.push(other);
+                    run.skip(length, out);
+                }
+            }
         }
         Ok(())
     }

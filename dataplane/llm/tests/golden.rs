@@ -164,6 +164,10 @@ fn kind(name: &str) -> Kind {
         "OpenAICompatible" => Kind::OpenAICompatible,
         "Ollama" => Kind::Ollama,
         "Anthropic" => Kind::Anthropic,
+        "Groq" => Kind::Groq,
+        "Mistral" => Kind::Mistral,
+        "DeepSeek" => Kind::DeepSeek,
+        "Together" => Kind::Together,
         "Echo" => Kind::Echo,
         other => panic!("no such kind: {other}"),
     }

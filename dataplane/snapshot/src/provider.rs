@@ -19,6 +19,14 @@ pub enum ProviderKind {
     Ollama,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Groq.
+    Groq,
+    /// Mistral.
+    Mistral,
+    /// DeepSeek.
+    DeepSeek,
+    /// Together.
+    Together,
     /// Answers from inside the gateway; the quickstart and tests need no account.
     Echo,
 }
@@ -29,7 +37,13 @@ impl ProviderKind {
     pub fn is_local(self) -> bool {
         match self {
             Self::Ollama | Self::Echo => true,
-            Self::OpenAI | Self::OpenAICompatible | Self::Anthropic => false,
+            Self::OpenAI
+            | Self::Groq
+            | Self::Mistral
+            | Self::DeepSeek
+            | Self::Together
+            | Self::OpenAICompatible
+            | Self::Anthropic => false,
         }
     }
 }

@@ -223,6 +223,10 @@ fn kind_of(kind: ProviderKind) -> Kind {
         ProviderKind::OpenAICompatible => Kind::OpenAICompatible,
         ProviderKind::Ollama => Kind::Ollama,
         ProviderKind::Anthropic => Kind::Anthropic,
+        ProviderKind::Groq => Kind::Groq,
+        ProviderKind::Mistral => Kind::Mistral,
+        ProviderKind::DeepSeek => Kind::DeepSeek,
+        ProviderKind::Together => Kind::Together,
         ProviderKind::Echo => Kind::Echo,
     }
 }

@@ -26,45 +26,45 @@ const OLLAMA_PATIENCE: Duration = Duration::from_millis(300);
 /// Where Ollama listens by default.
 const OLLAMA_PORT: u16 = 11_434;
 
-/// A service that speaks `/chat/completions`, found by its variable. Base URLs as the services document them for the
-/// OpenAI clients (read November 2026).
+/// A service, found by its variable.
 struct Service {
     name: &'static str,
     variable: &'static str,
-    /// `None`: OpenAI itself, which `type: OpenAI` knows.
-    base_url: Option<&'static str>,
+    /// Its type, and what else its manifest needs.
+    spec: &'static str,
 }
 
 const SERVICES: [Service; 6] = [
     Service {
         name: "openai",
         variable: "OPENAI_API_KEY",
-        base_url: None,
+        spec: "type: OpenAI",
     },
     Service {
         name: "groq",
         variable: "GROQ_API_KEY",
-        base_url: Some("https://api.groq.com/openai/v1"),
+        spec: "type: Groq",
     },
     Service {
         name: "mistral",
         variable: "MISTRAL_API_KEY",
-        base_url: Some("https://api.mistral.ai/v1"),
+        spec: "type: Mistral",
     },
     Service {
         name: "deepseek",
         variable: "DEEPSEEK_API_KEY",
-        base_url: Some("https://api.deepseek.com/v1"),
+        spec: "type: DeepSeek",
     },
     Service {
         name: "together",
         variable: "TOGETHER_API_KEY",
-        base_url: Some("https://api.together.xyz/v1"),
+        spec: "type: Together",
     },
     Service {
         name: "openrouter",
         variable: "OPENROUTER_API_KEY",
-        base_url: Some("https://openrouter.ai/api/v1"),
+        // As it documents its address for the OpenAI clients (read November 2026).
+        spec: "type: OpenAICompatible\n  baseURL: https://openrouter.ai/api/v1",
     },
 ];
 
@@ -174,22 +174,13 @@ fn write_manifests(environment: &Environment, ollama: Option<&str>) -> String {
          ---\n{}  type: Echo\n  models: [{{name: echo}}]\n",
         provider("echo")
     );
-    for Service {
-        name,
-        variable,
-        base_url,
-    } in SERVICES
-    {
+    for Service { name, variable, spec } in SERVICES {
         if environment(variable).is_none() {
             continue;
         }
-        let service = match base_url {
-            None => "  type: OpenAI\n".to_owned(),
-            Some(base_url) => format!("  type: OpenAICompatible\n  baseURL: {base_url}\n"),
-        };
         let _ = write!(
             text,
-            "---\n{}{service}  credential: {{secretRef: {{name: {name}, key: api-key}}}}\n  discover: Any\n\
+            "---\n{}  {spec}\n  credential: {{secretRef: {{name: {name}, key: api-key}}}}\n  discover: Any\n\
              ---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{api-key: \"${{{variable}}}\"}}\n",
             provider(name)
         );
@@ -288,7 +279,7 @@ mod tests {
         );
         for part in [
             "${OPENAI_API_KEY}",
-            "https://api.groq.com/openai/v1",
+            "type: Groq",
             "type: Ollama",
             "type: Echo",
             "${HEADGATE_VIRTUAL_KEY}",

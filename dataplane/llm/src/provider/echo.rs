@@ -10,11 +10,7 @@ use super::openai_shaped::Rules;
 use crate::chat::ChatRequest;
 use crate::estimate;
 
-pub(super) static ECHO: Rules = Rules {
-    default_base_url: None,
-    chat_path: "/chat/completions",
-    knows_only_max_tokens: false,
-};
+pub(super) static ECHO: Rules = Rules::PLAIN;
 
 /// Longest answer in tokens, over all choices: an echo of a 32 MiB body, word by word, would be gigabytes of events.
 const TOKENS_MAX: u64 = 8_192;

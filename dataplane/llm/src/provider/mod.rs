@@ -17,13 +17,17 @@ use crate::usage::Usage;
 
 mod anthropic;
 pub(crate) mod capability;
+mod deepseek;
 pub mod echo;
+mod groq;
 pub(crate) mod leftovers;
+mod mistral;
 mod ollama;
 mod openai;
 mod openai_compatible;
 mod openai_shaped;
 pub(crate) mod overrides;
+mod together;
 
 /// The wire dialects that have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,14 @@ pub enum Kind {
     Ollama,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Groq.
+    Groq,
+    /// Mistral.
+    Mistral,
+    /// `DeepSeek`.
+    DeepSeek,
+    /// Together.
+    Together,
     /// Answers from inside.
     Echo,
 }
@@ -47,6 +59,10 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::OpenAICompatible => &openai_compatible::OPENAI_COMPATIBLE,
         Kind::Ollama => &ollama::OLLAMA,
         Kind::Anthropic => &Translated(anthropic::Anthropic),
+        Kind::Groq => &groq::GROQ,
+        Kind::Mistral => &mistral::MISTRAL,
+        Kind::DeepSeek => &deepseek::DEEPSEEK,
+        Kind::Together => &together::TOGETHER,
         Kind::Echo => &echo::ECHO,
     }
 }

@@ -3,10 +3,11 @@
 //! Its oddity: `max_completion_tokens` is accepted and ignored (<https://github.com/ollama/ollama/issues/7125>), so that
 //! an answer would have no bound; it goes out as `max_tokens`.
 
-use super::openai_shaped::Rules;
+use super::openai_shaped::{OutputCap, Rules};
 
 pub(super) static OLLAMA: Rules = Rules {
     default_base_url: Some("http://localhost:11434"),
     chat_path: "/v1/chat/completions",
-    knows_only_max_tokens: true,
+    output_cap: OutputCap::MaxTokens,
+    ..Rules::PLAIN
 };

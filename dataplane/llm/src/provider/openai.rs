@@ -5,6 +5,5 @@ use super::openai_shaped::Rules;
 
 pub(super) static OPENAI: Rules = Rules {
     default_base_url: Some("https://api.openai.com/v1"),
-    chat_path: "/chat/completions",
-    knows_only_max_tokens: false,
+    ..Rules::PLAIN
 };

@@ -3,8 +3,4 @@
 
 use super::openai_shaped::Rules;
 
-pub(super) static OPENAI_COMPATIBLE: Rules = Rules {
-    default_base_url: None,
-    chat_path: "/chat/completions",
-    knows_only_max_tokens: false,
-};
+pub(super) static OPENAI_COMPATIBLE: Rules = Rules::PLAIN;

@@ -8,14 +8,22 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::overrides::override_fields;
+use super::leftovers::Leftovers;
+use super::overrides::{overridden, override_fields};
 use super::{AnswerContext, EncodeOptions, Encoded, Provider, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer, bearer};
 use crate::chat::{BadRequest, ChatRequest, Field};
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
+use crate::dialect::openai_chat::mend::Mend;
 use crate::dialect::openai_chat::{answer, stream};
 use crate::failure::Failure;
 use crate::json::{self, Kind};
 use crate::splice::Edits;
+
+mod messages;
+mod request;
+
+pub(super) use messages::{MessageRules, Thoughts};
+pub(super) use request::{Added, FieldRule, IsSent, RequestRules};
 
 /// What one server does differently from the others.
 #[derive(Debug)]
@@ -24,8 +32,37 @@ pub(super) struct Rules {
     pub(super) default_base_url: Option<&'static str>,
     /// Path of chat completions, behind the base URL.
     pub(super) chat_path: &'static str,
-    /// The server ignores `max_completion_tokens`: it is renamed to `max_tokens`.
-    pub(super) knows_only_max_tokens: bool,
+    /// By which of the two names it takes the cap on the output.
+    pub(super) output_cap: OutputCap,
+    /// Streams tell their usage when asked with `stream_options`; else they do so anyway, or never.
+    pub(super) asks_for_usage: bool,
+    /// What it wants otherwise in requests.
+    pub(super) request: Option<&'static RequestRules>,
+    /// What it says otherwise in answers.
+    pub(super) answers: Option<&'static Mend>,
+}
+
+/// The name of the cap on the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OutputCap {
+    /// As the client writes it.
+    AsWritten,
+    /// `max_tokens`; the other one is ignored.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+impl Rules {
+    /// A server that does as `OpenAI`.
+    pub(super) const PLAIN: Self = Self {
+        default_base_url: None,
+        chat_path: "/chat/completions",
+        output_cap: OutputCap::AsWritten,
+        asks_for_usage: true,
+        request: None,
+        answers: None,
+    };
 }
 
 static FORWARDED_HEADERS: [HeaderName; 2] = [
@@ -51,33 +88,27 @@ impl Provider for Rules {
     }
 
     fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+        if self.output_cap == OutputCap::AsWritten && self.request.is_none() {
+            return self.encode_plainly(request, options);
+        }
+        let (request, mut dropped) = overridden(request, options.overrides)?;
         let mut edits = Edits::default();
-        if request.model != options.upstream_model {
-            let model = request
-                .member(Field::Model)
-                .expect("parse refuses a request without a model");
-            edits.replace(model.value.clone(), json_string(options.upstream_model));
+        let mut leftovers = Leftovers::new(options.unsupported);
+        name_model(&request, options.upstream_model, &mut edits);
+        let surplus_cap = self.output_cap.edit(&request, &mut edits);
+        if let Some(rules) = self.request {
+            let model = options.upstream_model;
+            request::edit(&request, rules, model, surplus_cap, &mut edits, &mut leftovers)?;
         }
-        if self.knows_only_max_tokens {
-            cap_by_max_tokens(request, &mut edits);
-        }
-        let dropped = override_fields(request, options.overrides, &mut edits, |name| {
-            self.field_to_set(name, request)
-        })?;
-        let strip_usage = request.stream && !request.include_usage;
-        if strip_usage {
-            ask_for_usage(request, &mut edits);
-        }
-        Ok(Encoded {
-            path: Cow::Borrowed(self.chat_path),
-            headers: HeaderMap::new(),
-            body: edits.apply(&request.body),
-            strip_usage,
-            dropped,
-        })
+        dropped.append(&mut leftovers.dropped);
+        Ok(self.encoded(&request, edits, dropped))
     }
 
     fn decode_whole(&self, body: Bytes, _context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
+        let body = match self.answers {
+            Some(mend) => mend.answer(body)?,
+            None => body,
+        };
         answer::read(body)
     }
 
@@ -99,37 +130,69 @@ impl Provider for Rules {
     }
 
     fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder> {
-        Box::new(stream::Tap::new(context.strip_usage))
+        Box::new(stream::Tap::mending(context.strip_usage, self.answers))
     }
 }
 
 impl Rules {
-    /// The name under which the body carries a field. Where both output caps are one, it is the one that will stand.
-    fn field_to_set<'a>(&self, name: &'a str, request: &ChatRequest) -> &'a str {
-        let is_cap = matches!(name, "max_tokens" | "max_completion_tokens");
-        if !self.knows_only_max_tokens || !is_cap {
-            return name;
+    fn encode_plainly(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+        let mut edits = Edits::default();
+        name_model(request, options.upstream_model, &mut edits);
+        let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
+        Ok(self.encoded(request, edits, dropped))
+    }
+
+    fn encoded(&self, request: &ChatRequest, mut edits: Edits<'_>, dropped: Vec<String>) -> Encoded {
+        let strip_usage = self.asks_for_usage && request.stream && !request.include_usage;
+        if strip_usage {
+            ask_for_usage(request, &mut edits);
         }
-        let is_renamed =
-            request.member(Field::MaxTokens).is_none() && request.member(Field::MaxCompletionTokens).is_some();
-        if is_renamed {
-            "max_completion_tokens"
-        } else {
-            "max_tokens"
+        Encoded {
+            path: Cow::Borrowed(self.chat_path),
+            headers: HeaderMap::new(),
+            body: edits.apply(&request.body),
+            strip_usage,
+            dropped,
         }
     }
 }
 
-/// Writes the cap that the request was counted by where the server looks for it. Without this the server would answer
-/// without a bound, and a budget would be overspent.
-fn cap_by_max_tokens(request: &ChatRequest, edits: &mut Edits<'_>) {
-    let Some(cap) = request.member(Field::MaxCompletionTokens) else {
-        return;
-    };
-    match (request.member(Field::MaxTokens), request.max_output_tokens) {
-        (None, _) => edits.replace(cap.key.clone(), "\"max_tokens\""),
-        (Some(ignored), Some(tokens)) => edits.replace(ignored.value.clone(), tokens.to_string()),
-        (Some(_), None) => {}
+fn name_model(request: &ChatRequest, upstream_model: &str, edits: &mut Edits<'_>) {
+    if request.model != upstream_model {
+        let model = request
+            .member(Field::Model)
+            .expect("parse refuses a request without a model");
+        edits.replace(model.value.clone(), json_string(upstream_model));
+    }
+}
+
+impl OutputCap {
+    /// Writes the cap that the request was counted by where the server looks for it. Without this the server would
+    /// answer without a bound, and a budget would be overspent.
+    /// Returns the name of the one that says nothing beside it.
+    fn edit(self, request: &ChatRequest, edits: &mut Edits<'_>) -> Option<&'static str> {
+        const TOKENS: &str = "max_tokens";
+        const COMPLETION_TOKENS: &str = "max_completion_tokens";
+        let ((from, own), (to, name)) = match self {
+            Self::AsWritten => return None,
+            Self::MaxTokens => (
+                (Field::MaxCompletionTokens, COMPLETION_TOKENS),
+                (Field::MaxTokens, TOKENS),
+            ),
+            Self::MaxCompletionTokens => (
+                (Field::MaxTokens, TOKENS),
+                (Field::MaxCompletionTokens, COMPLETION_TOKENS),
+            ),
+        };
+        let cap = request.member(from)?;
+        let Some(other) = request.member(to) else {
+            edits.replace(cap.key.clone(), json_string(name));
+            return None;
+        };
+        if let Some(tokens) = request.max_output_tokens {
+            edits.replace(other.value.clone(), tokens.to_string());
+        }
+        Some(own)
     }
 }
 

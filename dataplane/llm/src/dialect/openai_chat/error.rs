@@ -107,8 +107,9 @@ pub(crate) fn read_unannounced(text: &[u8]) -> Option<Failure> {
 struct WireError(Map<String, Value>);
 
 impl WireError {
-    /// Takes `{"error": {…}}`, and two near relatives: `{"error": "words"}` (Together, Ollama) and the object without
-    /// its envelope (Mistral, vLLM).
+    /// Takes `{"error": {…}}`, and its near relatives: `{"error": "words"}` (Together, Ollama), the object without its
+    /// envelope (Mistral, vLLM), and a `detail` that names the fields at fault (Mistral and what else is built on
+    /// `FastAPI`).
     fn parse(body: &[u8]) -> Option<Self> {
         if body.len() > BODY_BYTES_MAX {
             return None;
@@ -116,12 +117,16 @@ impl WireError {
         let Ok(Value::Object(mut envelope)) = serde_json::from_slice(body) else {
             return None;
         };
-        let members = match envelope.remove("error") {
+        let mut members = match envelope.remove("error") {
             Some(Value::Object(members)) => members,
             Some(Value::String(message)) => Map::from_iter([("message".to_owned(), message.into())]),
             Some(_) => return None,
             None => envelope,
         };
+        if let Some(words) = detail(&members) {
+            members.insert("message".to_owned(), words.into());
+            members.remove("detail");
+        }
         members
             .get("message")
             .is_some_and(Value::is_string)
@@ -185,6 +190,29 @@ fn scrub_strings(value: &mut Value, credential: &str) {
             .for_each(|member| scrub_strings(member, credential)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// The words of a `detail`: a text, or a list of what is wrong with which field.
+fn detail(members: &Map<String, Value>) -> Option<String> {
+    let message = members.get("message");
+    if message.is_some_and(Value::is_string) {
+        return None;
+    }
+    let detail = message
+        .and_then(|message| message.get("detail"))
+        .or(members.get("detail"))?;
+    if let Some(words) = detail.as_str() {
+        return Some(words.to_owned());
+    }
+    let entry = |entry: &Value| {
+        let words = entry.get("msg")?.as_str()?;
+        let place = entry.get("loc").and_then(Value::as_array).into_iter().flatten();
+        let place = place.map(|step| step.as_str().map_or_else(|| step.to_string(), ToOwned::to_owned));
+        let place: Vec<String> = place.collect();
+        Some(format!("{}: {words}", place.join(".")))
+    };
+    let entries: Vec<String> = detail.as_array()?.iter().filter_map(entry).collect();
+    (!entries.is_empty()).then(|| entries.join("; "))
 }
 
 const CONTEXT_WORDS: [&str; 3] = [

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::mend::Mend;
 use super::{error, usage};
 use crate::estimate::Size;
 use crate::failure::{Failure, FailureKind};
@@ -30,10 +31,16 @@ pub struct Tap {
 impl Tap {
     /// `strip_usage`: the event that only carries usage was asked for by us and is taken out.
     pub fn new(strip_usage: bool) -> Self {
+        Self::mending(strip_usage, None)
+    }
+
+    /// The same for a server whose events are mended on the way.
+    pub fn mending(strip_usage: bool, mend: Option<&'static Mend>) -> Self {
         Self {
             relay: Relay::default(),
             reader: Reader {
                 strip_usage,
+                mend,
                 ..Reader::default()
             },
         }
@@ -42,7 +49,7 @@ impl Tap {
 
 impl StreamDecoder for Tap {
     fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        let result = self.relay.push(&bytes, out, |event| self.reader.read(event));
+        let result = self.relay.push(&bytes, out, |event| self.reader.read_mended(event));
         self.reader.has_failed |= result.is_err();
         result
     }
@@ -74,8 +81,12 @@ impl Tap {
     /// Some servers do not close their last event with a blank line. If it reads as an event it is one, else the
     /// connection broke in the middle of it.
     fn finish_open_event(&mut self, event: Bytes, out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        match self.reader.read(&event) {
+        match self.reader.read_mended(&event) {
             Ok(Verdict::Remove) => Ok(()),
+            Ok(Verdict::Replace(other)) => {
+                out.push(other);
+                Ok(())
+            }
             Ok(Verdict::Keep | Verdict::KeepAndStop) => {
                 out.extend([event, Bytes::from_static(b"\n\n")]);
                 Ok(())
@@ -96,6 +107,7 @@ impl Tap {
 #[derive(Debug, Default)]
 struct Reader {
     strip_usage: bool,
+    mend: Option<&'static Mend>,
     has_failed: bool,
     progress: Progress,
     /// One bit for each choice that was seen, and for each that has a finish reason.
@@ -104,6 +116,19 @@ struct Reader {
 }
 
 impl Reader {
+    fn read_mended(&mut self, event: &[u8]) -> Result<Verdict, Failure> {
+        let Some(mend) = self.mend else {
+            return self.read(event);
+        };
+        let Some(mended) = mend.event(event)? else {
+            return self.read(event);
+        };
+        Ok(match self.read(&mended)? {
+            Verdict::Keep => Verdict::Replace(mended),
+            verdict => verdict,
+        })
+    }
+
     fn read(&mut self, event: &[u8]) -> Result<Verdict, Failure> {
         let Some(data) = sse::data(event) else {
             return Ok(Verdict::Keep);

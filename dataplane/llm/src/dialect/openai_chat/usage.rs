@@ -13,6 +13,9 @@ struct Wire {
     completion_tokens: Option<u64>,
     #[serde(default, deserialize_with = "count")]
     total_tokens: Option<u64>,
+    /// `DeepSeek`'s word for cached tokens, beside the details or in their place.
+    #[serde(default, deserialize_with = "count")]
+    prompt_cache_hit_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
 }
@@ -52,7 +55,7 @@ pub fn read(json: &[u8]) -> Option<Usage> {
     }
 
     let mut input = Pot(prompt);
-    let cached_input_tokens = input.take(prompt_details.cached_tokens);
+    let cached_input_tokens = input.take(prompt_details.cached_tokens.or(wire.prompt_cache_hit_tokens));
     let cache_write_tokens = input.take(prompt_details.cache_write_tokens);
     let audio_input_tokens = input.take(prompt_details.audio_tokens);
     let mut output = Pot(completion);

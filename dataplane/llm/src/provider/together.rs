@@ -1,0 +1,34 @@
+//! Together. Its oddities: an answer that ended by itself says `eos`; thoughts are in `reasoning` with some models and in
+//! `reasoning_content` with others; `logprobs` is a number and its answer of another shape; usage comes with the last event
+//! unasked. No cap is written where the client set none. Checked against the released `together` SDK 3.1 (November 2026).
+
+use super::openai_shaped::{FieldRule, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use crate::dialect::openai_chat::mend::Mend;
+
+pub(super) static TOGETHER: Rules = Rules {
+    default_base_url: Some("https://api.together.xyz/v1"),
+    output_cap: OutputCap::MaxTokens,
+    asks_for_usage: false,
+    request: Some(&RequestRules {
+        fields: &[
+            ("logprobs", FieldRule::Unsupported),
+            ("top_logprobs", FieldRule::Unsupported),
+            ("parallel_tool_calls", FieldRule::Unsupported),
+        ],
+        is_allow_list: false,
+        added: None,
+        messages: MessageRules {
+            members: &[],
+            thoughts: Thoughts::In("reasoning_content"),
+            tool_id: None,
+        },
+        functions_need_parameters: false,
+    }),
+    answers: Some(&Mend {
+        signs: &["\"eos\"", "\"reasoning\""],
+        finish_reasons: &[("eos", "stop")],
+        failures: &[],
+        usage_in: None,
+    }),
+    ..Rules::PLAIN
+};
