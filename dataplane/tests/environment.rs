@@ -174,7 +174,7 @@ async fn an_ollama_that_answers_is_served_and_one_that_does_not_is_not() {
         delivery.findings
     );
     let provider = &delivery.snapshot.providers[&ObjectName::new("default", "ollama")];
-    assert_eq!(provider.base_url.as_deref(), Some(format!("http://{host}/v1").as_str()));
+    assert_eq!(provider.base_url.as_deref(), Some(format!("http://{host}").as_str()));
     // The listener is gone: nothing answers there any more.
     let (delivery, _) = serve(vec![("OLLAMA_HOST", host)], "127.0.0.1:8080").await;
     assert_eq!(kind(&delivery.unwrap(), "ollama"), None);

@@ -192,12 +192,10 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
         return None;
     }
     let url = url.trim_end_matches('/');
-    // The root of an Ollama server is its native API; the OpenAI layer stands under /v1.
-    let needs_version = spec.type_ == ProviderType::Ollama && !url.ends_with("/v1");
-    Some(if needs_version {
-        format!("{url}/v1")
-    } else {
-        url.to_owned()
+    // An Ollama server is named by its root, under which all its APIs are; people also write that of its OpenAI layer.
+    Some(match spec.type_ {
+        ProviderType::Ollama => url.strip_suffix("/v1").unwrap_or(url).to_owned(),
+        _ => url.to_owned(),
     })
 }
 
