@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_crds::LLMProvider;
 use headgate_crds::llm_provider::{
-    self as crd, Credential, LLMProviderSpec, ProviderModel, ProviderType, StaticHeader,
+    self as crd, Credential, LLMProviderSpec, OllamaApi, ProviderModel, ProviderType, StaticHeader,
 };
 use headgate_snapshot::{
     CredentialSlot, Model, ObjectName, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey, UnknownPrice,
@@ -70,7 +70,7 @@ fn compile_one(
     let spec = &object.spec;
     unsupported::report(unsupported::PROVIDER, spec, about);
     world.judge_allowed_namespaces(object, about);
-    let kind = kind(spec.type_).unwrap_or(ProviderKind::Echo);
+    let kind = dialect(spec);
     let (models, models_left_out) = models(spec, kind, about);
     let mut provider = Provider {
         kind,
@@ -105,6 +105,18 @@ fn compile_one(
         provider.ca_pem = ca_pem(world, name, spec, about);
     }
     (provider, secrets, models_left_out)
+}
+
+/// The dialect that is spoken; that of Echo stands for those without an adapter, which are left out.
+fn dialect(spec: &LLMProviderSpec) -> ProviderKind {
+    let speaks_openai = spec
+        .ollama
+        .as_ref()
+        .is_some_and(|ollama| ollama.api == OllamaApi::OpenAI);
+    match kind(spec.type_) {
+        Some(ProviderKind::Ollama) if speaks_openai => ProviderKind::OllamaOpenAI,
+        kind => kind.unwrap_or(ProviderKind::Echo),
+    }
 }
 
 /// The dialect of a type, where there is an adapter for it.

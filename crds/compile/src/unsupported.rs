@@ -6,7 +6,7 @@
 
 use headgate_crds::budget::{BudgetSpec, Enforcement};
 use headgate_crds::guardrail_policy::GuardrailPolicySpec;
-use headgate_crds::llm_provider::{LLMProviderSpec, ModelApi, OllamaApi, ProviderModel, ProviderType, StoredObjects};
+use headgate_crds::llm_provider::{LLMProviderSpec, ModelApi, ProviderModel, ProviderType, StoredObjects};
 use headgate_crds::route_policy::{CacheMode, RequestConfig, RoutePolicySpec, RouteStrategy};
 use headgate_crds::virtual_key::VirtualKeySpec;
 
@@ -56,19 +56,6 @@ pub(crate) const PROVIDER: &[Unsupported<LLMProviderSpec>] = &[
         is_used: |spec| spec.limits.is_some(),
         message: "limits of an account cannot be kept yet, and calls would exceed them; remove them to use the provider \
                   without",
-    },
-    Unsupported {
-        path: "spec.ollama.api",
-        effect: Effect::Warns,
-        is_used: |spec| {
-            spec.type_ == ProviderType::Ollama
-                && spec
-                    .ollama
-                    .as_ref()
-                    .is_some_and(|ollama| ollama.api == OllamaApi::Native)
-        },
-        message: "Ollama's native API is not spoken yet and its OpenAI layer is used; set it to OpenAI if that is what you \
-                  want, or wait for a later version",
     },
     Unsupported {
         path: "spec.circuitBreaker",

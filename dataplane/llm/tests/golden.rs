@@ -1,7 +1,8 @@
 //! Golden files: one folder a case under `tests/golden`, named by what it shows.
 //!
 //! In: `case.json` (provider and options), `request.json`, and what the provider answered, `answer.json` or
-//! `answer.sse`. Out: `upstream.json` (what the provider gets), `client.json` or `client.sse` (what the client gets) and
+//! `answer.sse` or
+//! `answer.ndjson`. Out: `upstream.json` (what the provider gets), `client.json` or `client.sse` (what the client gets) and
 //! `facts.json` (what was learnt on the way). `UPDATE_GOLDEN=1` writes the outputs anew: read the diff.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -124,7 +125,10 @@ fn run(folder: &Path) -> Outputs {
         None => {}
     }
 
-    let (mut whole, mut events) = (read("answer.json"), read("answer.sse"));
+    let (mut whole, mut events) = (
+        read("answer.json"),
+        read("answer.sse").or_else(|| read("answer.ndjson")),
+    );
     if kind == Kind::Echo {
         match echo::answer(
             request.as_ref().unwrap().as_ref().unwrap(),
@@ -163,6 +167,7 @@ fn kind(name: &str) -> Kind {
         "OpenAI" => Kind::OpenAI,
         "OpenAICompatible" => Kind::OpenAICompatible,
         "Ollama" => Kind::Ollama,
+        "OllamaOpenAI" => Kind::OllamaOpenAI,
         "Anthropic" => Kind::Anthropic,
         "Groq" => Kind::Groq,
         "Mistral" => Kind::Mistral,

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// The kinds that are translated; a new one is added here.
-const TRANSLATED: [Kind; 1] = [Kind::Anthropic];
+const TRANSLATED: [Kind; 2] = [Kind::Anthropic, Kind::Ollama];
 
 /// Those whose requests and answers are edited.
 const EDITED: [Kind; 4] = [Kind::Groq, Kind::Mistral, Kind::DeepSeek, Kind::Together];
@@ -162,7 +162,7 @@ fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
 }
 
 /// Pieces that events are made of.
-const PIECES: [&str; 26] = [
+const PIECES: [&str; 31] = [
     "data: ",
     "\n\n",
     "\r\n\r\n",
@@ -183,6 +183,11 @@ const PIECES: [&str; 26] = [
     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"eos\"}]}\n\n",
     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
     "data: [DONE]\n\n",
+    "{\"message\":{\"content\":\"việt\",\"thinking\":\"a\"}}\n",
+    "{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]}}\r\n",
+    "{\"done\":true,\"eval_count\":3}\n",
+    "{\"error\":\"no\"}\n",
+    "{\"done\":true}",
     "{\"type\":",
     "}",
     "\"index\":-1",

@@ -15,8 +15,10 @@ pub enum ProviderKind {
     OpenAI,
     /// Any server that speaks `/chat/completions` (vLLM, llama.cpp, …).
     OpenAICompatible,
-    /// Ollama through its OpenAI layer.
+    /// Ollama's own API.
     Ollama,
+    /// Ollama through its OpenAI layer.
+    OllamaOpenAI,
     /// Anthropic's Messages API.
     Anthropic,
     /// Groq.
@@ -36,7 +38,7 @@ impl ProviderKind {
     /// unknown cost.
     pub fn is_local(self) -> bool {
         match self {
-            Self::Ollama | Self::Echo => true,
+            Self::Ollama | Self::OllamaOpenAI | Self::Echo => true,
             Self::OpenAI
             | Self::Groq
             | Self::Mistral

@@ -222,6 +222,7 @@ fn kind_of(kind: ProviderKind) -> Kind {
         ProviderKind::OpenAI => Kind::OpenAI,
         ProviderKind::OpenAICompatible => Kind::OpenAICompatible,
         ProviderKind::Ollama => Kind::Ollama,
+        ProviderKind::OllamaOpenAI => Kind::OllamaOpenAI,
         ProviderKind::Anthropic => Kind::Anthropic,
         ProviderKind::Groq => Kind::Groq,
         ProviderKind::Mistral => Kind::Mistral,

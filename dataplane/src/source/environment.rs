@@ -188,7 +188,7 @@ fn write_manifests(environment: &Environment, ollama: Option<&str>) -> String {
     if let Some(origin) = ollama {
         let _ = write!(
             text,
-            "---\n{}  type: Ollama\n  baseURL: {origin}\n  ollama: {{api: OpenAI}}\n  discover: Any\n",
+            "---\n{}  type: Ollama\n  baseURL: {origin}\n  discover: Any\n",
             provider("ollama")
         );
     }

@@ -23,6 +23,7 @@ mod groq;
 pub(crate) mod leftovers;
 mod mistral;
 mod ollama;
+mod ollama_native;
 mod openai;
 mod openai_compatible;
 mod openai_shaped;
@@ -36,8 +37,10 @@ pub enum Kind {
     OpenAI,
     /// Any server that speaks `/chat/completions`.
     OpenAICompatible,
-    /// Ollama through its OpenAI layer.
+    /// Ollama's own API.
     Ollama,
+    /// Ollama through its OpenAI layer.
+    OllamaOpenAI,
     /// Anthropic's Messages API.
     Anthropic,
     /// Groq.
@@ -57,7 +60,8 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
     match kind {
         Kind::OpenAI => &openai::OPENAI,
         Kind::OpenAICompatible => &openai_compatible::OPENAI_COMPATIBLE,
-        Kind::Ollama => &ollama::OLLAMA,
+        Kind::Ollama => &Translated(ollama_native::OllamaNative),
+        Kind::OllamaOpenAI => &ollama::OLLAMA,
         Kind::Anthropic => &Translated(anthropic::Anthropic),
         Kind::Groq => &groq::GROQ,
         Kind::Mistral => &mistral::MISTRAL,
