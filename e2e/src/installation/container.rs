@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, Pod, Secret, ServiceAccount}
 use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt as _};
 
+use super::volumes::Place;
 use crate::control_plane::{ControlPlane, free_ports};
 use crate::leash::{Process, Program};
 use crate::workspace;
@@ -32,55 +33,6 @@ pub(super) struct Host {
     pub(super) gateway_environment: Vec<(String, String)>,
     /// The release whose pods these are; another release of the namespace has a stand-in of its own.
     pub(super) instance: String,
-}
-
-/// A pod's place on disk.
-pub(super) struct Place {
-    pub(super) folder: PathBuf,
-    /// Mounted path -> folder that stands for it.
-    mounts: BTreeMap<String, PathBuf>,
-    /// Volumes that are Secrets, with their folders.
-    pub(super) secrets: Vec<(String, PathBuf)>,
-}
-
-impl Place {
-    /// Makes the folders of a pod's volumes, all of them empty.
-    pub(super) fn of(pod: &Pod, folder: PathBuf) -> Self {
-        let spec = pod.spec.as_ref().expect("a stored pod has a spec");
-        let (mut mounts, mut secrets) = (BTreeMap::new(), Vec::new());
-        for volume in spec.volumes.iter().flatten() {
-            let place = folder.join(&volume.name);
-            std::fs::create_dir_all(&place).expect("a folder for a volume");
-            if let Some(name) = volume.secret.as_ref().and_then(|secret| secret.secret_name.clone()) {
-                secrets.push((name, place.clone()));
-            }
-            for mount in container(pod)
-                .volume_mounts
-                .iter()
-                .flatten()
-                .filter(|m| m.name == volume.name)
-            {
-                mounts.insert(mount.mount_path.clone(), place.clone());
-            }
-        }
-        Self {
-            folder,
-            mounts,
-            secrets,
-        }
-    }
-
-    /// The value with a mounted path at its beginning replaced by the folder that stands for it.
-    fn translate(&self, value: &str) -> String {
-        for (mounted, place) in &self.mounts {
-            if let Some(rest) = value.strip_prefix(mounted.as_str())
-                && (rest.is_empty() || rest.starts_with('/'))
-            {
-                return format!("{}{rest}", place.display());
-            }
-        }
-        value.to_owned()
-    }
 }
 
 /// A started container.

@@ -6,13 +6,18 @@
 
 mod chart;
 mod container;
+mod fleet;
+mod handling;
 pub mod intents;
 mod kubelet;
 mod objects;
 mod pod;
 mod published;
+mod rights;
 mod settings;
 mod traffic;
+mod volumes;
+mod wait;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +26,19 @@ use futures_util::StreamExt as _;
 use kube::Client;
 use kube::api::DynamicObject;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 
-use crate::control_plane::{Applier, ApplyError, ControlPlane, Request, documents};
+use crate::control_plane::{Applier, ApplyError, ControlPlane, documents};
 use crate::relay::Relay;
 use container::Host;
 use kubelet::Kubelet;
 
 pub use chart::render;
-pub use objects::{Condition, Objects, condition_of};
+pub use objects::Objects;
 pub use pod::RunningPod;
 pub use published::Published;
 pub use settings::Settings;
 pub use traffic::Traffic;
+pub use wait::{Condition, condition_of};
 
 /// Long enough for two cores that build and test three other things; whoever waits this long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -165,10 +170,7 @@ impl Installation {
                     .all(|count| count.as_u64().or(Some(0)) == wanted)
             };
             let within = self.objects.wait_for(&deployment, PATIENCE, is_done).await;
-            within.unwrap_or_else(|last| {
-                let logs: Vec<_> = self.pods().iter().map(|pod| tail(&pod.name, &pod.output())).collect();
-                panic!("{name} does not roll out: {last:.2000}\n{}", logs.join("\n"))
-            });
+            within.unwrap_or_else(|last| panic!("{name} does not roll out: {last:.2000}\n{}", self.logs()));
         }
     }
 
@@ -197,73 +199,6 @@ impl Installation {
         self.objects.client()
     }
 
-    /// Every running pod, by name.
-    pub fn pods(&self) -> Vec<Arc<RunningPod>> {
-        self.kubelet.pods()
-    }
-
-    /// The running gateways, by name.
-    pub fn gateways(&self) -> Vec<Arc<RunningPod>> {
-        self.pods()
-            .into_iter()
-            .filter(|pod| pod.component == "gateway")
-            .collect()
-    }
-
-    /// The running operators, by name.
-    pub fn operators(&self) -> Vec<Arc<RunningPod>> {
-        self.pods()
-            .into_iter()
-            .filter(|pod| pod.component == "operator")
-            .collect()
-    }
-
-    /// The operator that holds the leader's Lease, waited for.
-    pub async fn leader(&self) -> Arc<RunningPod> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let leases = self.objects.list("lease", &self.namespace).await;
-            let holder = leases
-                .iter()
-                .find_map(|lease| lease.data["spec"]["holderIdentity"].as_str());
-            let operators = self.operators();
-            if let Some(leader) = operators.into_iter().find(|pod| holder == Some(pod.name.as_str())) {
-                return leader;
-            }
-            assert!(Instant::now() < deadline, "no operator leads: {leases:?}");
-            sleep(POLL_EVERY).await;
-        }
-    }
-
-    /// The leader, once it is another one, waited for.
-    pub async fn leader_other_than(&self, before: &str) -> Arc<RunningPod> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let leader = self.leader().await;
-            if leader.name != before {
-                return leader;
-            }
-            assert!(Instant::now() < deadline, "{before} still leads\n{}", self.logs());
-            sleep(POLL_EVERY).await;
-        }
-    }
-
-    /// A gateway that is none of these, waited for; it need not be ready.
-    pub async fn gateway_other_than(&self, before: &[&str]) -> Arc<RunningPod> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let fresh = self
-                .gateways()
-                .into_iter()
-                .find(|pod| !before.contains(&pod.name.as_str()));
-            if let Some(fresh) = fresh {
-                return fresh;
-            }
-            assert!(Instant::now() < deadline, "there are only {before:?}\n{}", self.logs());
-            sleep(POLL_EVERY).await;
-        }
-    }
-
     /// Creates many objects in the first watched namespace, some at a time: an apply of each would take twice as long.
     pub async fn create_many(&self, manifests: impl IntoIterator<Item = String>) {
         const AT_ONCE: usize = 16;
@@ -280,43 +215,6 @@ impl Installation {
             .collect::<Vec<()>>()
             .await;
     }
-
-    /// What the API server said when it refused; until then, tried again: an admission policy takes effect a moment after
-    /// it was written.
-    pub async fn refused<T>(&self, write: impl AsyncFn() -> Result<T, kube::Error>) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match write().await {
-                Err(kube::Error::Api(error)) => return error.message.clone(),
-                Err(error) => panic!("{error}"),
-                Ok(_) => assert!(Instant::now() < deadline, "it is never refused"),
-            }
-            sleep(POLL_EVERY).await;
-        }
-    }
-
-    /// What its service accounts asked of the API server so far, the tests' own use of their tokens included.
-    pub fn own_requests(&self) -> Vec<Request> {
-        let prefix = format!("system:serviceaccount:{}:", self.namespace);
-        let requests = self.control_plane.requests().into_iter();
-        requests.filter(|request| request.user.starts_with(&prefix)).collect()
-    }
-
-    /// What they wrote that was taken, Leases left out.
-    pub fn writes_but_leases(&self) -> Vec<Request> {
-        let is_write = |request: &Request| {
-            ["create", "update", "patch", "delete", "deletecollection"].contains(&request.verb.as_str())
-                && request.resource != "leases"
-                && request.code < 400
-        };
-        self.own_requests().into_iter().filter(is_write).collect()
-    }
-
-    /// The end of what every pod printed, for the message of a failure.
-    pub fn logs(&self) -> String {
-        let pods = self.pods();
-        pods.iter().map(|pod| tail(&pod.name, &pod.output())).collect()
-    }
 }
 
 fn snapshot_namespace(values: &Value, namespace: &str) -> String {
@@ -328,9 +226,4 @@ fn snapshot_namespace(values: &Value, namespace: &str) -> String {
 
 fn kind(object: &DynamicObject) -> &str {
     object.types.as_ref().map_or("", |types| types.kind.as_str())
-}
-
-fn tail(name: &str, output: &str) -> String {
-    let lines: Vec<_> = output.lines().collect();
-    format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n"))
 }

@@ -1,23 +1,20 @@
 //! One pod of the stand-in for the kubelet: from its volumes to its end.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, Preconditions};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config, ResourceExt as _};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::PATIENCE;
-use super::container::{Host, Place, Started, component, container};
+use super::container::{Host, Started, component, container};
 use super::kubelet::report;
+use super::volumes::{Place, mount};
 use crate::leash::Signal;
 use crate::raw_http;
 
@@ -90,53 +87,6 @@ impl RunningPod {
     /// Its process said so when it was last asked, and nobody asked it to stop.
     pub fn is_ready(&self) -> bool {
         self.lock().is_ready && self.stop.borrow().is_none()
-    }
-
-    /// A client with its rights and no others.
-    pub async fn client(&self) -> Client {
-        let kubeconfig = Kubeconfig::read_from(self.folder.path().join("kubeconfig")).expect("a started pod has one");
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        Client::try_from(config.expect("we wrote it")).expect("we wrote it")
-    }
-
-    /// Waits until its container was started so many times and is ready.
-    pub async fn wait_until_ready_again(&self, starts: u32) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.starts() < starts || !self.is_ready() {
-            assert!(
-                Instant::now() < deadline,
-                "{} is not ready after {} starts:\n{}",
-                self.name,
-                self.starts(),
-                self.output()
-            );
-            sleep(PROBE_EVERY).await;
-        }
-    }
-
-    /// What its process takes of the memory, in KiB.
-    pub fn resident_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap_or_default();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .unwrap_or_default();
-        line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
-    }
-
-    /// What its process has used of processors so far, user and system together.
-    pub fn cpu_time(&self) -> Duration {
-        const TICKS_A_SECOND: u64 = 100; // USER_HZ, the same on every Linux that there is
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        // After the name, which may hold anything and ends with the last parenthesis.
-        let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |index: usize| {
-            fields
-                .get(index)
-                .and_then(|field| field.parse::<u64>().ok())
-                .unwrap_or_default()
-        };
-        Duration::from_millis((ticks(11) + ticks(12)) * 1_000 / TICKS_A_SECOND)
     }
 
     /// Everything its processes printed so far.
@@ -333,29 +283,6 @@ async fn is_ready(admin: SocketAddr) -> bool {
         (answer.status == 200).then_some(())
     };
     timeout(PROBE_TIMEOUT, ask).await.is_ok_and(|ready| ready.is_some())
-}
-
-/// Puts the entries of a Secret into its folder; `false`: it is not there (what is mounted stays).
-async fn mount(secrets: &Api<Secret>, name: &str, folder: &Path) -> bool {
-    let Ok(Some(secret)) = secrets.get_opt(name).await else {
-        return false;
-    };
-    let entries: BTreeMap<_, _> = secret.data.unwrap_or_default();
-    for file in std::fs::read_dir(folder).expect("a volume can be listed").flatten() {
-        if !entries.contains_key(file.file_name().to_string_lossy().as_ref()) {
-            std::fs::remove_file(file.path()).expect("a mounted file can be removed");
-        }
-    }
-    for (entry, value) in entries {
-        let path = folder.join(&entry);
-        if std::fs::read(&path).ok().as_ref() != Some(&value.0) {
-            // Aside and renamed, as a kubelet swaps a link: nobody sees half a key.
-            let aside = folder.with_extension("aside");
-            std::fs::write(&aside, &value.0).expect("write a mounted file");
-            std::fs::rename(&aside, &path).expect("move a mounted file into place");
-        }
-    }
-    true
 }
 
 fn status(pod: &Pod, is_ready: bool, starts: u32) -> serde_json::Value {
