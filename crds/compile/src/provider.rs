@@ -126,16 +126,13 @@ pub(crate) fn kind(type_: ProviderType) -> Option<ProviderKind> {
         ProviderType::OpenAICompatible => Some(ProviderKind::OpenAICompatible),
         ProviderType::Ollama => Some(ProviderKind::Ollama),
         ProviderType::Anthropic => Some(ProviderKind::Anthropic),
+        ProviderType::Gemini => Some(ProviderKind::Gemini),
         ProviderType::Groq => Some(ProviderKind::Groq),
         ProviderType::Mistral => Some(ProviderKind::Mistral),
         ProviderType::DeepSeek => Some(ProviderKind::DeepSeek),
         ProviderType::Together => Some(ProviderKind::Together),
         ProviderType::Echo => Some(ProviderKind::Echo),
-        ProviderType::Gemini
-        | ProviderType::VertexAI
-        | ProviderType::AzureOpenAI
-        | ProviderType::Bedrock
-        | ProviderType::Cohere => None,
+        ProviderType::VertexAI | ProviderType::AzureOpenAI | ProviderType::Bedrock | ProviderType::Cohere => None,
     }
 }
 
@@ -177,6 +174,7 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
     let default = match spec.type_ {
         ProviderType::OpenAI => Some("https://api.openai.com/v1"),
         ProviderType::Anthropic => Some("https://api.anthropic.com/v1"),
+        ProviderType::Gemini => Some("https://generativelanguage.googleapis.com/v1beta"),
         ProviderType::Groq => Some("https://api.groq.com/openai/v1"),
         ProviderType::Mistral => Some("https://api.mistral.ai/v1"),
         ProviderType::DeepSeek => Some("https://api.deepseek.com/v1"),
@@ -283,6 +281,7 @@ fn credential(
 fn credential_header(type_: ProviderType) -> &'static str {
     match type_ {
         ProviderType::Anthropic => "x-api-key",
+        ProviderType::Gemini => "x-goog-api-key",
         _ => "authorization",
     }
 }

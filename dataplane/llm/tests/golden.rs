@@ -169,6 +169,7 @@ fn kind(name: &str) -> Kind {
         "Ollama" => Kind::Ollama,
         "OllamaOpenAI" => Kind::OllamaOpenAI,
         "Anthropic" => Kind::Anthropic,
+        "Gemini" => Kind::Gemini,
         "Groq" => Kind::Groq,
         "Mistral" => Kind::Mistral,
         "DeepSeek" => Kind::DeepSeek,

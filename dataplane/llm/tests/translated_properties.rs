@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// The kinds that are translated; a new one is added here.
-const TRANSLATED: [Kind; 2] = [Kind::Anthropic, Kind::Ollama];
+const TRANSLATED: [Kind; 3] = [Kind::Anthropic, Kind::Ollama, Kind::Gemini];
 
 /// Those whose requests and answers are edited.
 const EDITED: [Kind; 4] = [Kind::Groq, Kind::Mistral, Kind::DeepSeek, Kind::Together];
@@ -139,6 +139,9 @@ fn any_field() -> impl Strategy<Value = (&'static str, Value)> {
         "metadata",
         "system",
         "container",
+        "safety_settings",
+        "image_config",
+        "generation_config",
         "invented_tomorrow",
     ]);
     let tool = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
@@ -161,8 +164,13 @@ fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
     (out.concat(), decoder.progress().clone(), result)
 }
 
-/// Pieces that events are made of.
-const PIECES: [&str; 31] = [
+/// Pieces that the providers' events are made of.
+const PIECES: [&str; 36] = [
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"việt 😀\",\"thoughtSignature\":\"s\"}]}}]}\n\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]},\"finishReason\":\"STOP\"}]}\n\n",
+    "data: {\"candidates\":[{\"index\":1,\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}],\"usageMetadata\":{\"promptTokenCount\":18446744073709551615}}\n\n",
+    "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n",
+    "[{\"error\":{\"code\":503}}]\n\n",
     "data: ",
     "\n\n",
     "\r\n\r\n",
@@ -204,7 +212,7 @@ proptest! {
         kind in any_kind(),
         messages in vec(any_message(), 0..5),
         fields in vec(any_field(), 0..5),
-        model in prop::sample::select(vec!["claude-opus-5-5", "claude-sonnet-4-5", "claude-3-haiku", "x"]),
+        model in prop::sample::select(vec!["claude-opus-5-5", "claude-sonnet-4-5", "claude-3-haiku", "gemini-3.8-flash", "gemini-2.5-pro", "x"]),
         unsupported in prop::sample::select(vec![
             UnsupportedParameters::Drop, UnsupportedParameters::Pass, UnsupportedParameters::Reject,
         ]),

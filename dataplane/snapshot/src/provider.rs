@@ -21,6 +21,8 @@ pub enum ProviderKind {
     OllamaOpenAI,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Gemini's API in AI Studio.
+    Gemini,
     /// Groq.
     Groq,
     /// Mistral.
@@ -45,7 +47,8 @@ impl ProviderKind {
             | Self::DeepSeek
             | Self::Together
             | Self::OpenAICompatible
-            | Self::Anthropic => false,
+            | Self::Anthropic
+            | Self::Gemini => false,
         }
     }
 }

@@ -224,6 +224,7 @@ fn kind_of(kind: ProviderKind) -> Kind {
         ProviderKind::Ollama => Kind::Ollama,
         ProviderKind::OllamaOpenAI => Kind::OllamaOpenAI,
         ProviderKind::Anthropic => Kind::Anthropic,
+        ProviderKind::Gemini => Kind::Gemini,
         ProviderKind::Groq => Kind::Groq,
         ProviderKind::Mistral => Kind::Mistral,
         ProviderKind::DeepSeek => Kind::DeepSeek,

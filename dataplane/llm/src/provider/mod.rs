@@ -19,6 +19,7 @@ mod anthropic;
 pub(crate) mod capability;
 mod deepseek;
 pub mod echo;
+mod gemini;
 mod groq;
 pub(crate) mod leftovers;
 mod mistral;
@@ -28,6 +29,7 @@ mod openai;
 mod openai_compatible;
 mod openai_shaped;
 pub(crate) mod overrides;
+pub(crate) mod path;
 mod together;
 
 /// The wire dialects that have an adapter.
@@ -43,6 +45,8 @@ pub enum Kind {
     OllamaOpenAI,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Gemini's API in AI Studio.
+    Gemini,
     /// Groq.
     Groq,
     /// Mistral.
@@ -63,6 +67,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Ollama => &Translated(ollama_native::OllamaNative),
         Kind::OllamaOpenAI => &ollama::OLLAMA,
         Kind::Anthropic => &Translated(anthropic::Anthropic),
+        Kind::Gemini => &Translated(gemini::Gemini),
         Kind::Groq => &groq::GROQ,
         Kind::Mistral => &mistral::MISTRAL,
         Kind::DeepSeek => &deepseek::DEEPSEEK,
