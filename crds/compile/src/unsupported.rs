@@ -6,7 +6,7 @@
 
 use headgate_crds::budget::{BudgetSpec, Enforcement};
 use headgate_crds::guardrail_policy::GuardrailPolicySpec;
-use headgate_crds::llm_provider::{LLMProviderSpec, ModelApi, ProviderModel, ProviderType, StoredObjects};
+use headgate_crds::llm_provider::{LLMProviderSpec, ModelApi, ProviderModel, StoredObjects};
 use headgate_crds::route_policy::{CacheMode, RequestConfig, RoutePolicySpec, RouteStrategy};
 use headgate_crds::virtual_key::VirtualKeySpec;
 
