@@ -36,10 +36,10 @@ Examples:
       the last good state and prints what is wrong, with file, line and column.
 
   OPENAI_API_KEY=sk-… headgate serve
-      Without a folder: a provider for each well-known key set (OPENAI_API_KEY, GROQ_API_KEY, MISTRAL_API_KEY,
-      DEEPSEEK_API_KEY, TOGETHER_API_KEY, OPENROUTER_API_KEY), a local Ollama if it answers, Echo always, and one
-      virtual key, printed once. HEADGATE_VIRTUAL_KEY (32 characters or more) sets that key; without it only
-      loopback addresses are listened on.
+      Without a folder: a provider for each well-known key set (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY,
+      GROQ_API_KEY, MISTRAL_API_KEY, DEEPSEEK_API_KEY, TOGETHER_API_KEY, OPENROUTER_API_KEY), a local Ollama if it
+      answers, Echo always, and one virtual key, printed once. HEADGATE_VIRTUAL_KEY (32 characters or more) sets that
+      key; without it only loopback addresses are listened on.
 
   headgate serve --snapshot-namespace headgate-snapshots --sealing-keys /run/sealing-keys --state-dir /state \
       --pod-name \"$POD_NAME\" --installation headgate.gateway.headgate

@@ -34,11 +34,21 @@ struct Service {
     spec: &'static str,
 }
 
-const SERVICES: [Service; 6] = [
+const SERVICES: [Service; 8] = [
     Service {
         name: "openai",
         variable: "OPENAI_API_KEY",
         spec: "type: OpenAI",
+    },
+    Service {
+        name: "anthropic",
+        variable: "ANTHROPIC_API_KEY",
+        spec: "type: Anthropic",
+    },
+    Service {
+        name: "gemini",
+        variable: "GEMINI_API_KEY",
+        spec: "type: Gemini",
     },
     Service {
         name: "groq",
@@ -69,10 +79,7 @@ const SERVICES: [Service; 6] = [
 ];
 
 /// Services whose adapter has yet to come, by the variable of their own clients.
-const TO_COME: [(&str, &str); 7] = [
-    ("ANTHROPIC_API_KEY", "Anthropic"),
-    ("GEMINI_API_KEY", "Gemini"),
-    ("GOOGLE_API_KEY", "Gemini"),
+const TO_COME: [(&str, &str); 4] = [
     ("COHERE_API_KEY", "Cohere"),
     ("CO_API_KEY", "Cohere"),
     ("AZURE_OPENAI_API_KEY", "Azure OpenAI"),
