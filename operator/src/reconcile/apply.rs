@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use headgate_snapshot::delivery::{
-    Class, POINTER_KEY, Pointer, RECORDS_KEY, SIGNATURE_KEY, STATUS_KEY, Shard, ShardRef, Signed, label,
+    Class, POINTER_KEY, Pointer, RECORDS_KEY, SIGNATURE_KEY, STATUS_KEY, Shard, ShardRef, Signed, annotation, label,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -167,13 +167,17 @@ impl Writer<'_> {
         pointer: &Pointer,
         signed: &Signed,
         status: &str,
+        is_holding: bool,
     ) -> Result<PointerObject, ReconcileError> {
         let data = BTreeMap::from([
             (POINTER_KEY.to_owned(), signed.text.clone()),
             (SIGNATURE_KEY.to_owned(), signed.signature.clone()),
             (STATUS_KEY.to_owned(), status.to_owned()),
         ]);
-        let written = self.write_pointer(known, data).await?;
+        // An approval is spent by the publication that it lets through: the same removals at another time are another
+        // decision.
+        let spends_approval = !is_holding && known.is_some_and(|known| known.approval.is_some());
+        let written = self.write_pointer(known, data, spends_approval).await?;
         tracing::info!(
             sequence = pointer.head.sequence,
             format = pointer.head.format,
@@ -191,13 +195,14 @@ impl Writer<'_> {
         status: &str,
     ) -> Result<PointerObject, ReconcileError> {
         let data = BTreeMap::from([(STATUS_KEY.to_owned(), status.to_owned())]);
-        self.write_pointer(Some(known), data).await
+        self.write_pointer(Some(known), data, false).await
     }
 
     async fn write_pointer(
         &self,
         known: Option<&PointerObject>,
         data: BTreeMap<String, String>,
+        spends_approval: bool,
     ) -> Result<PointerObject, ReconcileError> {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.config.snapshot_namespace);
         let name = &self.config.snapshot_name;
@@ -205,10 +210,13 @@ impl Writer<'_> {
         self.lead()?;
         let written = if let Some(known) = known {
             // A merge leaves what others put there; uid and version make it ours only if nobody wrote in between.
-            let patch = json!({
+            let mut patch = json!({
                 "metadata": {"uid": known.uid, "resourceVersion": known.resource_version, "labels": labels},
                 "data": data,
             });
+            if spends_approval {
+                patch["metadata"]["annotations"] = json!({annotation::APPROVE_REMOVAL: null});
+            }
             api.patch(name, &self.patch_params(), &Patch::Merge(&patch)).await
         } else {
             let object = ConfigMap {

@@ -12,7 +12,7 @@ use headgate_snapshot::{SealingKey, Snapshot};
 use jiff::Timestamp;
 
 use super::compilation::Compilation;
-use super::guard::{self, Hold, Limits, carry};
+use super::guard::{self, Hold, Limits, Removals, carry};
 use super::removed::{self, Step};
 use super::report::kinds::name_of;
 use crate::args::Config;
@@ -154,6 +154,8 @@ pub(crate) struct Given {
     pub(crate) before: Before,
     /// The key that all readers have.
     pub(crate) key: Arc<SealingKey>,
+    /// What went lately.
+    pub(crate) recent: Removals,
     /// What a person lets through.
     pub(crate) approval: Option<String>,
     pub(crate) format: u32,
@@ -176,6 +178,7 @@ pub(crate) fn decide(given: Given, compilation: &mut Compilation) -> Result<Buil
         ring,
         mut before,
         key,
+        recent,
         approval,
         format,
         served_by_all,
@@ -202,7 +205,8 @@ pub(crate) fn decide(given: Given, compilation: &mut Compilation) -> Result<Buil
         percent: config.guard_percent,
         min: config.guard_min,
     };
-    let hold = published.and_then(|(_, content)| guard::judge(content, &compiled, limits, approval.as_deref()));
+    let hold =
+        published.and_then(|(_, content)| guard::judge(content, &compiled, limits, &recent, approval.as_deref()));
     let (snapshot, key, under_published_key, hold) = match (hold, published, published_key) {
         (Some(hold), Some((_, content)), Some(published_key)) => {
             let existing = compilation.resources.providers.iter();
@@ -413,6 +417,7 @@ mod tests {
             key: Arc::clone(ring.newest()),
             ring: ring.clone(),
             before,
+            recent: Removals::default(),
             approval: approval.map(str::to_owned),
             format: 2,
             served_by_all: Some(u64::MAX),

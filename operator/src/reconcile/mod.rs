@@ -47,6 +47,7 @@ use crate::world::World;
 use apply::Writer;
 use build::{Before, Built};
 use compilation::Compilation;
+use guard::{Removals, recent::Recent};
 use hold::News;
 use publication::Publication;
 use readers::Readers;
@@ -79,6 +80,7 @@ pub struct Reconciler {
     /// `None`: it has to be listed.
     shelf: Option<Shelf>,
     own_writes: OwnWrites,
+    recent: Recent,
     reporter: Reporter,
     /// As of the last reconcile.
     last: Option<Last>,
@@ -115,6 +117,7 @@ impl Reconciler {
             publication: Publication::unknown(),
             shelf: None,
             own_writes: OwnWrites::default(),
+            recent: Recent::default(),
             reporter: Reporter::default(),
             last: None,
             refusals: BTreeSet::new(),
@@ -252,6 +255,7 @@ impl Reconciler {
             ring: observed.ring.clone(),
             before: observed.before.clone(),
             key: Arc::clone(&observed.key),
+            recent: self.recent.at(now),
             approval: observed.approval.clone(),
             format: observed.format,
             served_by_all: observed.served_by_all,
@@ -287,7 +291,7 @@ impl Reconciler {
                 let signed = pointer.sign(&built.key);
                 let written = self
                     .writer()
-                    .pointer(object.as_ref(), pointer, &signed, &told.text)
+                    .pointer(object.as_ref(), pointer, &signed, &told.text, built.hold.is_some())
                     .await;
                 written.map(|object| {
                     let content = Arc::new(built.snapshot.clone());
@@ -321,6 +325,14 @@ impl Reconciler {
             plan, snapshot, hold, ..
         } = built;
         measure::publication(&self.metrics, &plan, hold.as_ref());
+        let published = observed.before.head.as_ref().and_then(|head| head.content.as_deref());
+        if let (Some(_), Some(published)) = (&plan.pointer, published) {
+            if hold.is_none() && observed.approval.is_some() {
+                self.recent.forget();
+            } else {
+                self.recent.note(Removals::between(published, &snapshot), now);
+            }
+        }
         self.last = Some(Last {
             ring: observed.ring.clone(),
             is_holding: hold.is_some(),

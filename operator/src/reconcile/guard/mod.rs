@@ -2,11 +2,12 @@
 //! says so. A wrong selector in a Git tree, a pruned folder or a deleted namespace looks exactly like an intended removal,
 //! and takes every caller down within a second.
 //!
-//! Only removals are held; edits, additions, suspension, expiry and rotation pass, since their records stay. The decision
-//! is made from what is published and what is compiled and from nothing else, so that it survives the operator: a removal
-//! that is held is still in the published records, and is found again by the next compile.
+//! Only removals are held; edits, additions, suspension, expiry and rotation pass, since their records stay. A hold survives
+//! the operator: a removal that is held is still in the published records, and is found again by the next compile.
+//! What was removed a moment ago counts as well ([`recent`]), since most prunes take their time.
 
 pub(crate) mod carry;
+pub(crate) mod recent;
 
 use std::collections::BTreeSet;
 
@@ -41,7 +42,8 @@ pub(crate) struct Removals {
 }
 
 impl Removals {
-    fn between(published: &Snapshot, compiled: &Snapshot) -> Self {
+    /// What the first has and the second has not.
+    pub(crate) fn between(published: &Snapshot, compiled: &Snapshot) -> Self {
         let gone = |name: &&ObjectName| !compiled.callers.contains_key(*name);
         let callers = published.callers.keys().filter(gone).cloned().collect();
         let gone = |name: &&ObjectName| !compiled.routes.contains_key(*name);
@@ -80,12 +82,28 @@ pub(crate) struct Hold {
     pub(crate) routes_published: usize,
 }
 
-/// Whether the removals of this compile are held, all of them. `approval` is what the annotation of the pointer says.
-pub(crate) fn judge(published: &Snapshot, compiled: &Snapshot, limits: Limits, approval: Option<&str>) -> Option<Hold> {
+/// Whether the removals of this compile are held, all of them. `recent` is what went lately, `approval` what the annotation
+/// of the pointer says.
+pub(crate) fn judge(
+    published: &Snapshot,
+    compiled: &Snapshot,
+    limits: Limits,
+    recent: &Removals,
+    approval: Option<&str>,
+) -> Option<Hold> {
     let removals = Removals::between(published, compiled);
-    let is_held = limits.are_passed_by(removals.callers.len(), published.callers.len())
-        || limits.are_passed_by(removals.routes.len(), published.routes.len());
-    if !is_held {
+    // One that came back is published again and counts once.
+    let gone = |recent: &BTreeSet<ObjectName>, is_back: &dyn Fn(&ObjectName) -> bool| {
+        recent.iter().filter(|name| !is_back(name)).count()
+    };
+    let callers_gone = gone(&recent.callers, &|name| published.callers.contains_key(name));
+    let routes_gone = gone(&recent.routes, &|name| published.routes.contains_key(name));
+    let is_held =
+        |removed: usize, published: usize, gone: usize| limits.are_passed_by(removed + gone, published + gone);
+    if removals.len() == 0
+        || !(is_held(removals.callers.len(), published.callers.len(), callers_gone)
+            || is_held(removals.routes.len(), published.routes.len(), routes_gone))
+    {
         return None;
     }
     let digest = removals.digest();
@@ -136,16 +154,37 @@ mod tests {
             (66, 46, true), // 20 of 66 are 30.3 %
             (67, 47, false),
         ] {
-            let held = judge(&with_keys(published), &with_keys(left), LIMITS, None);
+            let held = judge(
+                &with_keys(published),
+                &with_keys(left),
+                LIMITS,
+                &Removals::default(),
+                None,
+            );
             assert_eq!(held.is_some(), is_held, "{left} of {published} left");
         }
+    }
+
+    #[test]
+    fn a_prune_that_takes_its_time_is_held_from_the_moment_it_is_one() {
+        let all = with_keys(50);
+        for (gone, is_held) in [(18, false), (19, true)] {
+            let published = with_keys(50 - gone);
+            let recent = Removals::between(&all, &published);
+            let held = judge(&published, &with_keys(49 - gone), LIMITS, &recent, None);
+            assert_eq!(held.is_some(), is_held, "one more after {gone}");
+            let nothing_more = judge(&published, &published, LIMITS, &recent, None);
+            assert_eq!(nothing_more, None, "nothing goes now");
+        }
+        let came_back = Removals::between(&all, &with_keys(10));
+        assert_eq!(judge(&all, &with_keys(49), LIMITS, &came_back, None), None);
     }
 
     #[test]
     fn many_routes_hold_the_keys_that_go_with_them() {
         let mut published = with_routes(40);
         published.callers = with_keys(3).callers;
-        let held = judge(&published, &Snapshot::default(), LIMITS, None).unwrap();
+        let held = judge(&published, &Snapshot::default(), LIMITS, &Removals::default(), None).unwrap();
         assert_eq!((held.removals.callers.len(), held.removals.routes.len()), (3, 40));
     }
 
@@ -157,19 +196,20 @@ mod tests {
             caller.suspended = true;
             caller.keys.clear();
         }
-        assert_eq!(judge(&published, &compiled, LIMITS, None), None);
+        assert_eq!(judge(&published, &compiled, LIMITS, &Removals::default(), None), None);
     }
 
     #[test]
     fn an_approval_lets_exactly_the_set_through_that_it_names() {
         let published = with_keys(50);
-        let hold = judge(&published, &with_keys(10), LIMITS, None).unwrap();
+        let hold = judge(&published, &with_keys(10), LIMITS, &Removals::default(), None).unwrap();
         assert_eq!(hold.approval.len(), 16);
         let approved = |left| {
             judge(
                 &published,
                 &with_keys(left),
                 LIMITS,
+                &Removals::default(),
                 Some(&format!(" {} ", hold.approval)),
             )
         };
@@ -181,9 +221,15 @@ mod tests {
     #[test]
     fn a_limit_of_all_turns_the_guard_off_and_nothing_removed_is_never_held() {
         let limits = Limits { percent: 100, min: 0 };
-        assert_eq!(judge(&with_keys(50), &with_keys(0), limits, None), None);
+        assert_eq!(
+            judge(&with_keys(50), &with_keys(0), limits, &Removals::default(), None),
+            None
+        );
         let limits = Limits { percent: 0, min: 0 };
-        assert_eq!(judge(&with_keys(50), &with_keys(50), limits, None), None);
-        assert!(judge(&with_keys(50), &with_keys(49), limits, None).is_some());
+        assert_eq!(
+            judge(&with_keys(50), &with_keys(50), limits, &Removals::default(), None),
+            None
+        );
+        assert!(judge(&with_keys(50), &with_keys(49), limits, &Removals::default(), None).is_some());
     }
 }
