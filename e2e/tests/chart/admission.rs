@@ -163,6 +163,19 @@ async fn a_gateway_writes_its_own_lease_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_gateway_cannot_keep_its_lease_from_being_deleted() {
+    let control_plane = enforced().await;
+    let caller = gateway(control_plane, Some("gateway-5"));
+    let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "gateway-5", "uid": "0"}]);
+    for (field, value) in [("finalizers", json!(["example.com/mine"])), ("ownerReferences", owner)] {
+        let mut kept = lease("gateway-5");
+        kept["metadata"][field] = value;
+        assert_refused(caller.create(&leases(), &kept).await, "neither finalizers nor owners");
+    }
+    caller.create(&leases(), &lease("gateway-5")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_without_a_pod_acknowledges_for_nobody() {
     let control_plane = enforced().await;
     let caller = gateway(control_plane, None);

@@ -83,7 +83,15 @@ pub(crate) async fn read_or_create(
 fn ring_of(secret: &Secret, name: impl Fn() -> String) -> Result<KeyRing, RingProblem> {
     let entries = secret.data.iter().flatten();
     let entries = entries.map(|(entry, value)| (entry.clone(), Zeroizing::new(value.0.clone())));
-    KeyRing::from_entries(entries).map_err(|source| RingProblem::Unusable { name: name(), source })
+    let ring = KeyRing::from_entries(entries).map_err(|source| RingProblem::Unusable { name: name(), source })?;
+    if !ring.unusable().is_empty() {
+        tracing::warn!(
+            secret = name(),
+            entries = ring.unusable().join(", "),
+            "entries of the sealing keys are neither 32 bytes nor their base64 and are passed over; correct or remove them"
+        );
+    }
+    Ok(ring)
 }
 
 fn first_ring(config: &Config, random: &[u8; 32]) -> Secret {

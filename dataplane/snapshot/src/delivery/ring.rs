@@ -18,6 +18,7 @@ const KEYS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     keys: Vec<Arc<SealingKey>>,
+    unusable: Vec<String>,
 }
 
 /// The entries are no key ring. Names entries, never their content.
@@ -29,7 +30,7 @@ pub enum RingError {
     /// There are too many.
     #[error("the key ring has more than {KEYS_MAX} entries; remove the oldest ones")]
     TooMany,
-    /// An entry is no key.
+    /// There are entries, and none is a key.
     #[error(
         "entry `{entry}` of the key ring is neither 32 bytes nor the base64 of 32 bytes; write what \
          `openssl rand -base64 32` prints"
@@ -42,23 +43,32 @@ pub enum RingError {
 
 impl KeyRing {
     /// Reads the entries of a Secret, or the files of the folder it is mounted as. A value is 32 bytes, or their base64
-    /// with or without a line break after it.
+    /// with or without a line break after it. An entry that is neither is passed over and named by
+    /// [`unusable`](Self::unusable): a slip beside good keys must not stop revocations.
     pub fn from_entries(entries: impl IntoIterator<Item = (String, Zeroizing<Vec<u8>>)>) -> Result<Self, RingError> {
         let entries: BTreeMap<_, _> = entries.into_iter().collect();
         if entries.len() > KEYS_MAX {
             return Err(RingError::TooMany);
         }
-        let keys: Vec<_> = entries
-            .into_iter()
-            .map(|(entry, value)| match key_bytes(&value) {
-                Some(bytes) => Ok(Arc::new(SealingKey::new(*bytes))),
-                None => Err(RingError::NotAKey { entry }),
-            })
-            .collect::<Result<_, _>>()?;
-        if keys.is_empty() {
-            return Err(RingError::Empty);
+        let (mut keys, mut unusable) = (Vec::new(), Vec::new());
+        for (entry, value) in entries {
+            match key_bytes(&value) {
+                Some(bytes) => keys.push(Arc::new(SealingKey::new(*bytes))),
+                None => unusable.push(entry),
+            }
         }
-        Ok(Self { keys })
+        if !keys.is_empty() {
+            return Ok(Self { keys, unusable });
+        }
+        Err(match unusable.pop() {
+            Some(entry) => RingError::NotAKey { entry },
+            None => RingError::Empty,
+        })
+    }
+
+    /// Names of entries that hold no key.
+    pub fn unusable(&self) -> &[String] {
+        &self.unusable
     }
 
     /// The key of that id.

@@ -73,7 +73,10 @@ fn an_entry_that_is_no_key_is_named_and_its_content_is_not() {
         STANDARD.encode([1; 32]).replace("E=", "F=").into(), // bits that stand for nothing must be zero
     ];
     for value in values {
-        let error = ring(&[("key-0001", &[1; 32]), ("mistaken", &value)]).unwrap_err();
+        let beside_a_key = ring(&[("key-0001", &[1; 32]), ("mistaken", &value)]).unwrap();
+        assert_eq!(beside_a_key.ids(), [id(1)], "a slip stops nothing: {value:?}");
+        assert_eq!(beside_a_key.unusable(), ["mistaken"]);
+        let error = ring(&[("mistaken", &value)]).unwrap_err();
         let entry = "mistaken".to_owned();
         assert_eq!(error, RingError::NotAKey { entry }, "{value:?}");
         let said = format!("{error} {error:?}");

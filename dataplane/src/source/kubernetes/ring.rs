@@ -58,7 +58,14 @@ impl MountedRing {
         let read = tokio::task::spawn_blocking(move || read(&dir)).await;
         match read {
             Ok(Ok(ring)) => {
-                self.trouble = None;
+                if ring.unusable().is_empty() {
+                    self.trouble = None;
+                } else {
+                    let entries = ring.unusable().join(", ");
+                    self.failed(format!(
+                        "passed over what is neither 32 bytes nor their base64: {entries}"
+                    ));
+                }
                 let ids = ring.ids();
                 let is_new = self.current.as_ref().is_none_or(|current| current.ids() != ids);
                 if is_new {
@@ -74,10 +81,7 @@ impl MountedRing {
 
     fn failed(&mut self, error: String) -> bool {
         if self.trouble.as_ref() != Some(&error) {
-            tracing::warn!(
-                error,
-                "the sealing keys cannot be read; those read before stay in force"
-            );
+            tracing::warn!(error, "sealing keys cannot be read; those that could be stay in force");
             self.trouble = Some(error);
         }
         false
