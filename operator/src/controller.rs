@@ -77,7 +77,10 @@ impl Controller {
             if stop.run_until_cancelled(may_begin).await.is_none() {
                 return;
             }
-            match self.lead(stop).await {
+            let end = self.lead(stop).await;
+            // What keeps a leader from publishing is the next leader's to tell.
+            self.metrics.not_publishing.set(0);
+            match end {
                 End::Stopped => return,
                 End::Lost => backoff.succeed(),
                 End::Broken => {

@@ -81,6 +81,8 @@ pub struct Metrics {
     pub programmed_seconds: Histogram,
     /// Objects whose removal is held by the guard.
     pub removals_held: IntGauge,
+    /// 1 while nothing is published until a person mends something.
+    pub not_publishing: IntGauge,
     /// Writes by `object` (pointer, shard, status, secret, event, lease).
     pub writes: IntCounterVec,
 }
@@ -166,6 +168,10 @@ impl Metrics {
             removals_held: all.own_gauge(
                 "headgate_operator_removals_held",
                 "Keys and routes whose removal waits for approval.",
+            ),
+            not_publishing: all.own_gauge(
+                "headgate_operator_not_publishing",
+                "1 while nothing can be published until a person mends something.",
             ),
             writes: all.client_counters(
                 "headgate_operator_writes_total",
@@ -331,6 +337,7 @@ mod tests {
             r#"leader_election_master_status{name="headgate"} 0"#,
             r#"rest_client_requests_total{code="200",host="api",method="GET"} 1"#,
             "headgate_operator_snapshot_sequence 0",
+            "headgate_operator_not_publishing 0",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }

@@ -51,6 +51,11 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// Whether nothing can be published until a person mends something. The rest passes, or is ours to mend.
+    pub(crate) fn asks_for_a_person(&self) -> bool {
+        matches!(self, Self::Ring(_) | Self::ForeignPointer { .. } | Self::TooLarge(_))
+    }
+
     /// What became of a request, by what it was for.
     pub(crate) fn kube(doing: &'static str) -> impl Fn(kube::Error) -> Self {
         move |source| Self::Kube {

@@ -54,6 +54,10 @@ pub(crate) enum News {
     Held(String),
     /// They are not held any more.
     Released,
+    /// Nothing is published until a person mends what this says.
+    NotPublishing(String),
+    /// It is again.
+    Publishing,
 }
 
 /// The line that lets the removals through.

@@ -27,6 +27,7 @@ mod removed;
 mod report;
 pub mod ring;
 mod sweep;
+mod unpublished;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ use publication::Publication;
 use readers::Readers;
 use report::{Reconciled, RecordDigests, Reporter, earliest, fold};
 use sweep::Shelf;
+use unpublished::{NOT_PUBLISHING, Unpublished};
 
 pub use error::ReconcileError;
 
@@ -82,6 +84,7 @@ pub struct Reconciler {
     own_writes: OwnWrites,
     recent: Recent,
     reporter: Reporter,
+    unpublished: Unpublished,
     /// As of the last reconcile.
     last: Option<Last>,
     /// Refusals that are known: each may mean that a shard was lost, so a new one makes us look.
@@ -119,6 +122,7 @@ impl Reconciler {
             own_writes: OwnWrites::default(),
             recent: Recent::default(),
             reporter: Reporter::default(),
+            unpublished: Unpublished::default(),
             last: None,
             refusals: BTreeSet::new(),
             reconcile_at: None,
@@ -127,7 +131,9 @@ impl Reconciler {
 
     /// Finds out what is published, once, before the first reconcile of a leadership.
     pub async fn take_over(&mut self) -> Result<(), ReconcileError> {
-        let observed = self.observe(Timestamp::now()).await?;
+        let now = Timestamp::now();
+        let observed = self.observe(now).await;
+        let observed = self.noted(observed, now).await?;
         let published = observed.before.head.and_then(|head| head.content);
         self.reporter = Reporter::new(published.map(|snapshot| digests_of(&snapshot)).unwrap_or_default());
         Ok(())
@@ -136,15 +142,44 @@ impl Reconciler {
     /// All six steps.
     pub async fn reconcile(&mut self, now: Timestamp) -> Result<Outcome, ReconcileError> {
         let intent_seen = self.intent();
+        let published = self.publish(now).await;
+        self.noted(published, now).await?;
+        self.look(intent_seen, now).await
+    }
+
+    /// All but the last.
+    async fn publish(&mut self, now: Timestamp) -> Result<(), ReconcileError> {
         let observed = self.observe(now).await?;
         let compilation = self.compile(&observed, now).await?;
         let (compilation, built) = self.build(&observed, compilation, now).await?;
         let news = self.apply(&observed, &built, now).await?;
         self.take(&observed, compilation, built, now);
-        if let Some(news) = news {
-            self.events.tell(vec![self.turn_of(news)]).await;
+        let turns: Vec<_> = news.into_iter().map(|news| self.turn_of(news)).collect();
+        self.events.tell(turns).await;
+        Ok(())
+    }
+
+    /// Tells people about a failure that one of them has to mend, and passes on what came of it.
+    async fn noted<T>(&mut self, done: Result<T, ReconcileError>, now: Timestamp) -> Result<T, ReconcileError> {
+        let Some(error) = done.as_ref().err().filter(|error| error.asks_for_a_person()) else {
+            return done;
+        };
+        self.metrics.not_publishing.set(1);
+        let object = self.publication.object.clone();
+        let unsaid = self.unpublished.fail(error, object.as_ref(), now);
+        if let Some(note) = unsaid.event {
+            self.events.tell(vec![self.turn_of(News::NotPublishing(note))]).await;
         }
-        self.look(intent_seen, now).await
+        if let (Some(object), Some(text)) = (&object, &unsaid.text) {
+            match self.writer().pointer_status(object, text).await {
+                Ok(object) => self.publication.object = Some(object),
+                Err(error) => {
+                    self.publication.distrust();
+                    tracing::warn!(%error, "the pointer cannot tell that nothing is published; it is tried again");
+                }
+            }
+        }
+        done
     }
 
     /// The last step alone: acknowledgements or time moved. If more than that is due, all of them.
@@ -270,12 +305,7 @@ impl Reconciler {
 
     // 5. apply
 
-    async fn apply(
-        &mut self,
-        observed: &Observed,
-        built: &Built,
-        now: Timestamp,
-    ) -> Result<Option<News>, ReconcileError> {
+    async fn apply(&mut self, observed: &Observed, built: &Built, now: Timestamp) -> Result<Vec<News>, ReconcileError> {
         let mut shelf = self.shelf.take().unwrap_or_default();
         let written = self
             .writer()
@@ -314,7 +344,9 @@ impl Reconciler {
         if let (Some(head), Some(shelf)) = (self.publication.head(), &mut self.shelf) {
             shelf.count(&head.pointer, now);
         }
-        Ok(told.news)
+        self.metrics.not_publishing.set(0);
+        let recovered = self.unpublished.recover(said).then_some(News::Publishing);
+        Ok(recovered.into_iter().chain(told.news).collect())
     }
 
     // 6. report
@@ -426,6 +458,8 @@ impl Reconciler {
         let (is_warning, reason, note) = match news {
             News::Held(message) => (true, "RemovalsHeld", message),
             News::Released => (false, "RemovalsReleased", "every removal is published".to_owned()),
+            News::NotPublishing(message) => (true, NOT_PUBLISHING, message),
+            News::Publishing => (false, "Publishing", "what changes is published again".to_owned()),
         };
         Turn {
             object: ObjectReference {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Removals;
 
-/// How long a removal counts. Deleting thousands of objects takes a GitOps controller minutes.
+/// How long a removal counts. Deleting thousands of objects takes Argo CD or Flux minutes.
 const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 
 /// Published removals of the last minutes.

@@ -2,7 +2,7 @@
 //!
 //! Read with a person's kubeconfig: one ConfigMap, one list of Leases. The pointer is not verified, since that takes a
 //! sealing key, which people should not need; what the data planes refused they have verified themselves. The exit code is
-//! for scripts: 0 all is well, 1 something is held, refused or behind, 2 it cannot be read. JSON is a document in each case.
+//! for scripts: 0 all is well, 1 something is held, refused, behind or not published, 2 it cannot be read. JSON is a document in each case.
 
 mod view;
 

@@ -16,7 +16,7 @@ pub(super) struct Seen {
     pub(super) leases: Vec<Lease>,
 }
 
-/// Something that the operator tells people about the snapshot. Those that are `True` ask for somebody.
+/// Something that the operator tells people about the snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Condition {
     #[serde(rename = "type")]
@@ -40,6 +40,14 @@ impl Condition {
             status: is_true(),
             reason: "Unreadable".to_owned(),
             message: text.chars().take(1_000).collect(),
+        }
+    }
+
+    /// Whether somebody has to do something: `Published` is well when it is `True`, everything else when it is not.
+    fn asks_for_a_person(&self) -> bool {
+        match self.kind.as_str() {
+            "Published" => self.status != "True",
+            _ => self.status == "True",
         }
     }
 }
@@ -229,9 +237,9 @@ impl Document {
         data_planes.sort_by(|a, b| a.name.cmp(&b.name));
         let reporting = || data_planes.iter().filter(|plane| plane.state != State::Expired);
         let all_current = reporting().next().is_some() && reporting().all(|plane| plane.state == State::Current);
-        let is_held = seen.conditions.iter().any(|condition| condition.status == "True");
+        let is_asked = seen.conditions.iter().any(Condition::asks_for_a_person);
         Self {
-            clean: all_current && !is_held,
+            clean: all_current && !is_asked,
             source: seen.source.clone(),
             installation: seen.pointer.installation.clone(),
             snapshot: Published::of(&seen.pointer),
@@ -276,11 +284,16 @@ impl Document {
         } else {
             text += &table(data_planes);
         }
-        for condition in conditions.iter().filter(|condition| condition.status == "True") {
+        for condition in conditions.iter().filter(|condition| condition.asks_for_a_person()) {
+            let status = match condition.status.as_str() {
+                "True" => String::new(),
+                other => format!("={other}"),
+            };
             let _ = writeln!(
                 text,
-                "\n{} ({}): {}",
+                "\n{}{} ({}): {}",
                 controls(&condition.kind),
+                controls(&status),
                 controls(&condition.reason),
                 controls(&condition.message)
             );
@@ -465,6 +478,24 @@ mod tests {
         assert!(held.to_text().contains("kubectl annotate --overwrite"));
         let over = r#"[{"type": "RemovalsHeld", "status": "False"}]"#;
         assert!(document(vec![lease("a", 3, Some(12), None)], over).clean);
+    }
+
+    #[test]
+    fn an_operator_that_cannot_publish_is_not_well_though_everybody_serves_the_head() {
+        let told = |status: &str| {
+            let conditions = format!(
+                r#"[{{"type": "Published", "status": "{status}", "reason": "NotPublishing", "message": "the keys are gone"}}]"#
+            );
+            document(vec![lease("a", 3, Some(12), None)], &conditions)
+        };
+        let failing = told("False");
+        assert!(!failing.clean);
+        let text = failing.to_text();
+        assert!(
+            text.contains("Published=False (NotPublishing): the keys are gone"),
+            "{text}"
+        );
+        assert!(told("True").clean && !told("True").to_text().contains("the keys are gone"));
     }
 
     #[test]
