@@ -6,6 +6,7 @@
 pub mod mint;
 pub mod rotate;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
@@ -78,8 +79,7 @@ pub(crate) async fn provide(
     now: Timestamp,
 ) -> Result<Outcome, ReconcileError> {
     let mut outcome = Outcome::default();
-    let due = resources.keys.iter();
-    let due: Vec<_> = due.filter_map(|key| Some((key, work_for(key, resources)?))).collect();
+    let due = due(resources);
     outcome.left = due.len();
     let writes = due.into_iter().map(|(key, work)| async move {
         let written = match work {
@@ -117,6 +117,39 @@ pub(crate) async fn provide(
 enum Work {
     Mint { secret: ObjectName, serial: u64 },
     Rotate { secret: ObjectName },
+}
+
+/// What there is to do. A Secret that several keys name and that is not there is made for one of them.
+fn due(resources: &Resources) -> Vec<(&Arc<VirtualKey>, Work)> {
+    let mut due = Vec::new();
+    let mut missing: BTreeMap<ObjectName, (&Arc<VirtualKey>, Work)> = BTreeMap::new();
+    for key in &resources.keys {
+        match work_for(key, resources) {
+            Some(Work::Mint { secret, serial }) => {
+                let is_first = missing.get(&secret).is_none_or(|(other, _)| claim(key) < claim(other));
+                if is_first {
+                    missing.insert(secret.clone(), (key, Work::Mint { secret, serial }));
+                }
+            }
+            Some(work) => due.push((key, work)),
+            None => {}
+        }
+    }
+    due.extend(missing.into_values());
+    due
+}
+
+/// Whose a Secret is that is not there, the smallest first: the key's whose token was in it, else the older one's. A Secret
+/// that was deleted by mistake must not come back as somebody else's.
+fn claim(key: &VirtualKey) -> impl Ord {
+    let named = key.spec.generate.as_ref().map(|generate| generate.secret_name.as_str());
+    let had_it = key
+        .status
+        .as_ref()
+        .is_some_and(|status| status.fingerprint.is_some() && status.secret_name.as_deref() == named);
+    let created = key.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    // A key without a time of creation is younger than any.
+    (Reverse(had_it), created.is_none(), created, key.name_any())
 }
 
 fn work_for(key: &Arc<VirtualKey>, resources: &Resources) -> Option<Work> {
@@ -278,6 +311,52 @@ mod tests {
         let mut of_another_key = generated(0);
         of_another_key.generated_for = Some(ObjectName::new("team", "other"));
         assert_eq!(work_for(&key(Some(9)), &world(Some(of_another_key))), None);
+    }
+
+    /// A key that names the Secret of the others, as old as `created_s`.
+    fn rival(name: &str, created_s: i64, fingerprint: Option<&str>) -> Arc<VirtualKey> {
+        let created = Timestamp::from_second(created_s).unwrap().to_string();
+        let value = json!({
+            "metadata": {"name": name, "namespace": "team", "uid": name, "creationTimestamp": created},
+            "spec": {"generate": {"secretName": "s"}},
+            "status": {"secretName": "s", "fingerprint": fingerprint},
+        });
+        Arc::new(serde_json::from_value(value).unwrap())
+    }
+
+    fn minted_for(keys: &[Arc<VirtualKey>]) -> Vec<String> {
+        let mut resources = world(None);
+        resources.keys.extend(keys.iter().cloned());
+        due(&resources).into_iter().map(|(key, _)| key.name_any()).collect()
+    }
+
+    #[test]
+    fn a_lost_secret_that_two_keys_name_comes_back_to_the_one_that_had_it() {
+        let had_it = rival("z", 9, Some("0011aabb"));
+        for others in [
+            [had_it.clone(), rival("a", 1, None)],
+            [rival("a", 1, None), had_it.clone()],
+        ] {
+            assert_eq!(minted_for(&others), ["z"]);
+        }
+    }
+
+    #[test]
+    fn a_new_secret_that_two_keys_name_is_the_older_ones_and_then_the_first_by_name() {
+        assert_eq!(minted_for(&[rival("a", 9, None), rival("z", 1, None)]), ["z"]);
+        assert_eq!(minted_for(&[rival("z", 1, None), rival("a", 1, None)]), ["a"]);
+        assert_eq!(
+            minted_for(&[key(None), rival("z", 1, None)]),
+            ["z"],
+            "one without a time is younger"
+        );
+    }
+
+    #[test]
+    fn a_key_that_had_another_secret_has_no_claim_to_this_one() {
+        let mut moved = VirtualKey::clone(&rival("z", 9, Some("0011aabb")));
+        moved.status.as_mut().unwrap().secret_name = Some("before".into());
+        assert_eq!(minted_for(&[Arc::new(moved), rival("a", 1, None)]), ["a"]);
     }
 
     #[test]
