@@ -1,12 +1,20 @@
 //! What people are told about held removals: an entry beside the pointer, and the line that lets them through. It changes
 //! only when the hold does, so that watching it tells exactly that.
 
+use std::collections::BTreeSet;
+
+use headgate_snapshot::ObjectName;
 use headgate_snapshot::delivery::annotation;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Hold;
 use crate::args::Config;
+
+/// How many of the held are named, of each kind.
+const NAMED_MAX: usize = 3;
+/// And how many bytes the names of a kind may take: an event is cut at 1024, and the line to run comes last.
+const NAMED_BYTES_MAX: usize = 200;
 
 /// The type of the entry.
 const REMOVALS_HELD: &str = "RemovalsHeld";
@@ -52,8 +60,8 @@ pub(crate) struct Told {
 pub(crate) enum News {
     /// Removals are held, or other ones than before.
     Held(String),
-    /// They are not held any more.
-    Released,
+    /// Those of this digest are not held any more.
+    Released(Option<String>),
     /// Nothing is published until a person mends what this says.
     NotPublishing(String),
     /// It is again.
@@ -80,12 +88,15 @@ pub(crate) fn told(text: Option<&str>, hold: Option<&Hold>, config: &Config, now
         .as_ref()
         .map_or(hold.is_some(), |before| before.status != entry.status);
     let is_another_set = before.as_ref().is_some_and(|before| before.approval != entry.approval);
-    if let Some(before) = before.filter(|_| !has_flipped) {
-        entry.last_transition_time = before.last_transition_time;
+    let (held, since) = before
+        .map(|before| (before.approval, before.last_transition_time))
+        .unzip();
+    if let Some(since) = since.filter(|_| !has_flipped) {
+        entry.last_transition_time = since;
     }
     let news = match hold {
         Some(_) if has_flipped || is_another_set => Some(News::Held(entry.message.clone())),
-        None if has_flipped => Some(News::Released),
+        None if has_flipped => Some(News::Released(held.flatten())),
         _ => None,
     };
     let text = serde_json::to_string(&[entry]).expect("plain data is always JSON");
@@ -118,14 +129,50 @@ fn entry(hold: Option<&Hold>, config: &Config, now: Timestamp) -> Entry {
 
 fn held_message(hold: &Hold, config: &Config) -> String {
     format!(
-        "{} of {} keys and {} of {} routes would go at once and are still served, while everything else is published; if \
-         that is meant, run: {}",
+        "{} of {} keys and {} of {} routes would go at once and are still served ({}), while everything else is published; \
+         if that is meant, run: {}",
         hold.removals.callers.len(),
         hold.callers_published,
         hold.removals.routes.len(),
         hold.routes_published,
+        names(hold),
         approval_line(hold, config)
     )
+}
+
+/// The first of the held, enough to tell a mistake from what was meant: `keys llm/a, llm/b and 28 more; routes llm/r`.
+fn names(hold: &Hold) -> String {
+    let kinds = [("keys", &hold.removals.callers), ("routes", &hold.removals.routes)];
+    let named = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+    let named: Vec<_> = named
+        .map(|(kind, names)| format!("{kind} {}", first_of(names)))
+        .collect();
+    named.join("; ")
+}
+
+fn first_of(names: &BTreeSet<ObjectName>) -> String {
+    let mut text = String::new();
+    let mut shown = 0;
+    for name in names.iter().take(NAMED_MAX) {
+        let name = name.to_string();
+        if text.len() + name.len() > NAMED_BYTES_MAX {
+            break;
+        }
+        text += if shown == 0 { "" } else { ", " };
+        text += &name;
+        shown += 1;
+    }
+    match (shown, names.len() - shown) {
+        (_, 0) => text,
+        (0, _) => "that have long names".to_owned(),
+        (_, left) => format!("{text} and {left} more"),
+    }
+}
+
+/// The digest that an approval names, where it is not that of what is held: it lets nothing through.
+pub(crate) fn misdirected<'a>(hold: Option<&Hold>, approval: Option<&'a str>) -> Option<&'a str> {
+    let wanted = hold?.approval.as_str();
+    approval.map(str::trim).filter(|approval| *approval != wanted)
 }
 
 #[cfg(test)]
@@ -161,6 +208,38 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_the_held_are_named_and_the_line_to_run_still_fits_an_event() {
+        let mut hold = hold("0123456789abcdef");
+        hold.removals.callers = (1..=30)
+            .map(|index| ObjectName::new("llm", format!("k{index:02}")))
+            .collect();
+        assert_eq!(names(&hold), "keys llm/k01, llm/k02, llm/k03 and 27 more");
+        hold.removals.routes = ["llm/r".parse().unwrap()].into();
+        assert_eq!(names(&hold), "keys llm/k01, llm/k02, llm/k03 and 27 more; routes llm/r");
+        hold.removals.callers = [ObjectName::new("n".repeat(63), "k".repeat(253))].into();
+        hold.removals.routes = (0..9)
+            .map(|index| ObjectName::new("llm", format!("{index}{}", "r".repeat(90))))
+            .collect();
+        assert!(
+            names(&hold).starts_with("keys that have long names; routes llm/0rr")
+                && names(&hold).ends_with(" and 7 more")
+        );
+        assert!(held_message(&hold, &config()).len() <= 1_024);
+    }
+
+    #[test]
+    fn an_approval_of_another_set_is_noticed() {
+        let held = hold("0123456789abcdef");
+        assert_eq!(
+            misdirected(Some(&held), Some("fedcba9876543210")),
+            Some("fedcba9876543210")
+        );
+        assert_eq!(misdirected(Some(&held), Some(" 0123456789abcdef ")), None);
+        assert_eq!(misdirected(Some(&held), None), None);
+        assert_eq!(misdirected(None, Some("fedcba9876543210")), None, "nothing is held");
+    }
+
+    #[test]
     fn only_a_transition_is_news_and_nothing_else_changes_the_text() {
         let config = config();
         let quiet = told(None, None, &config, at(1));
@@ -177,6 +256,6 @@ mod tests {
             "it has been held since then"
         );
         let released = told(Some(&other.text), None, &config, at(6));
-        assert_eq!(released.news, Some(News::Released));
+        assert_eq!(released.news, Some(News::Released(Some("b".into()))));
     }
 }

@@ -48,7 +48,7 @@ use crate::world::World;
 use apply::Writer;
 use build::{Before, Built};
 use compilation::Compilation;
-use guard::{Removals, recent::Recent};
+use guard::{Hold, Removals, recent::Recent};
 use hold::News;
 use publication::Publication;
 use readers::Readers;
@@ -85,6 +85,8 @@ pub struct Reconciler {
     recent: Recent,
     reporter: Reporter,
     unpublished: Unpublished,
+    /// The approval of other removals than those that are held, as it was last told.
+    misdirected: Option<String>,
     /// As of the last reconcile.
     last: Option<Last>,
     /// Refusals that are known: each may mean that a shard was lost, so a new one makes us look.
@@ -123,6 +125,7 @@ impl Reconciler {
             recent: Recent::default(),
             reporter: Reporter::default(),
             unpublished: Unpublished::default(),
+            misdirected: None,
             last: None,
             refusals: BTreeSet::new(),
             reconcile_at: None,
@@ -153,6 +156,7 @@ impl Reconciler {
         let compilation = self.compile(&observed, now).await?;
         let (compilation, built) = self.build(&observed, compilation, now).await?;
         let news = self.apply(&observed, &built, now).await?;
+        self.log_hold(&news, built.hold.as_ref(), observed.approval.as_deref());
         self.take(&observed, compilation, built, now);
         let turns: Vec<_> = news.into_iter().map(|news| self.turn_of(news)).collect();
         self.events.tell(turns).await;
@@ -454,10 +458,35 @@ impl Reconciler {
         self.refusals = refusals;
     }
 
+    /// Says in the log what becomes of held removals, each turn once.
+    fn log_hold(&mut self, news: &[News], hold: Option<&Hold>, approval: Option<&str>) {
+        for news in news {
+            match news {
+                News::Held(message) => tracing::warn!(message, "removals are held"),
+                News::Released(held) if held.is_some() && held.as_deref() == approval.map(str::trim) => {
+                    tracing::info!(approval, "the held removals were approved and are published");
+                }
+                News::Released(held) => tracing::info!(held, "no removals are held any more"),
+                News::NotPublishing(_) | News::Publishing => {}
+            }
+        }
+        let misdirected = hold::misdirected(hold, approval).map(str::to_owned);
+        if let (Some(approval), Some(hold)) = (&misdirected, hold)
+            && self.misdirected != misdirected
+        {
+            tracing::warn!(
+                approval,
+                wanted = hold.approval,
+                "the approval names other removals than those that are held, and lets nothing through"
+            );
+        }
+        self.misdirected = misdirected;
+    }
+
     fn turn_of(&self, news: News) -> Turn {
         let (is_warning, reason, note) = match news {
             News::Held(message) => (true, "RemovalsHeld", message),
-            News::Released => (false, "RemovalsReleased", "every removal is published".to_owned()),
+            News::Released(_) => (false, "RemovalsReleased", "every removal is published".to_owned()),
             News::NotPublishing(message) => (true, NOT_PUBLISHING, message),
             News::Publishing => (false, "Publishing", "what changes is published again".to_owned()),
         };
