@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use headgate_compile::{Finding, ObjectRef, Resources};
+use headgate_crds::condition::Condition;
 use headgate_snapshot::Snapshot;
 use jiff::Timestamp;
 
@@ -76,10 +77,20 @@ pub(crate) struct Reporter {
     baseline: Option<RecordDigests>,
     rivals: BTreeSet<ObjectRef>,
     settling: Settling,
-    /// What was written last, as a hash, and in which version of the object. The watch may lag behind.
-    written: BTreeMap<ObjectRef, (u64, u64)>,
+    /// What was written last about each object. The watch may lag behind.
+    written: BTreeMap<ObjectRef, Said>,
     /// When the facts change though nothing happens.
     facts_end_at: Option<Timestamp>,
+}
+
+/// What was written about an object.
+pub(crate) struct Said {
+    /// In which version of it.
+    version: u64,
+    /// All of it, as a hash.
+    hash: u64,
+    /// Its conditions, until the watch shows them: what they were is what the next ones turn from.
+    conditions: Vec<Condition>,
 }
 
 /// What a look at all objects came to.
@@ -166,7 +177,13 @@ impl Reporter {
             present,
             ..
         } = pass;
-        self.written.retain(|object, _| present.contains(object));
+        self.written.retain(|object, said| {
+            let shown = present.get(object);
+            if shown.is_some_and(|version| *version >= said.version) {
+                said.conditions = Vec::new(); // the watch has them by now
+            }
+            shown.is_some()
+        });
         let retry_at = self.write(writer, events, writes, intent_seen, now).await?;
         Ok(Look {
             wake_at: earliest([wake_at, retry_at]),
@@ -208,8 +225,12 @@ impl Reporter {
                         let took = Timestamp::now().duration_since(since).as_secs_f64();
                         writer.metrics.programmed_seconds.observe(took.max(0.0));
                     }
-                    let hash = hash_of(&status.status);
-                    self.written.insert(status.object, (version.unwrap_or(0), hash));
+                    let said = Said {
+                        version: version.unwrap_or(0),
+                        hash: hash_of(&status.status),
+                        conditions: status.conditions,
+                    };
+                    self.written.insert(status.object, said);
                 }
                 Ok(Written::LeftToRival) => {
                     tracing::warn!(object = %status.object, "another installation reports on this object; it is left out");

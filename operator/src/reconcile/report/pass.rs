@@ -8,6 +8,7 @@ use std::time::Duration;
 use headgate_compile::{Kind, ObjectRef};
 use headgate_crds::condition::{Condition, types};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::super::apply::Writer;
 use super::super::conditions::{self, INSTALLATION_CONFLICT, REMOVAL_HELD, Verdict};
@@ -17,7 +18,7 @@ use super::judge::{self, Judged, Known, Patience, Standing};
 use super::kinds::{Reported, name_of};
 use super::progress::Progress;
 use super::write::{self, StatusWrite};
-use super::{Reporter, claim, earliest};
+use super::{Reporter, Said, claim, earliest};
 use crate::events::Turn;
 
 /// How often an object that belongs to another installation is looked at.
@@ -26,6 +27,7 @@ const RIVAL_RETRY: Duration = Duration::from_secs(60);
 /// What an object should say.
 struct Told {
     status: serde_json::Value,
+    conditions: Vec<Condition>,
     turns: Vec<Turn>,
     changed_at: Timestamp,
     programmed_since: Option<Timestamp>,
@@ -35,14 +37,15 @@ struct Told {
 pub(crate) struct Pass<'a> {
     progress: &'a Progress,
     rivals: &'a BTreeSet<ObjectRef>,
-    written: &'a BTreeMap<ObjectRef, (u64, u64)>,
+    written: &'a BTreeMap<ObjectRef, Said>,
     writer: &'a Writer<'a>,
     readers: &'a Readers,
     deliveries: BTreeMap<u64, Delivery>,
     patience: Patience,
     now: Timestamp,
     pub(crate) writes: Vec<StatusWrite>,
-    pub(crate) present: BTreeSet<ObjectRef>,
+    /// In which version the watch shows them.
+    pub(crate) present: BTreeMap<ObjectRef, u64>,
     standings: BTreeMap<(Kind, Standing), i64>,
     pub(crate) wake_at: Option<Timestamp>,
     pub(crate) needs_reconcile: bool,
@@ -63,7 +66,7 @@ impl<'a> Pass<'a> {
             },
             now,
             writes: Vec::new(),
-            present: BTreeSet::new(),
+            present: BTreeMap::new(),
             standings: BTreeMap::new(),
             wake_at: None,
             needs_reconcile: false,
@@ -90,7 +93,7 @@ impl<'a> Pass<'a> {
             } else if let Some((known, fields)) = facts.get(&name) {
                 self.look_at_one(object.as_ref(), &key, known, fields);
             }
-            self.present.insert(key);
+            self.present.insert(key, version_of(object.meta()));
         }
     }
 
@@ -109,9 +112,9 @@ impl<'a> Pass<'a> {
             reason: INSTALLATION_CONFLICT,
             note: said.message.clone(),
         };
-        let status = serde_json::json!({"conditions": [said]});
         let told = Told {
-            status,
+            status: serde_json::json!({"conditions": [&said]}),
+            conditions: vec![said],
             turns: vec![turn],
             changed_at: self.now,
             programmed_since: None,
@@ -131,7 +134,12 @@ impl<'a> Pass<'a> {
             .deliveries
             .entry(need.sequence)
             .or_insert_with(|| fold::delivery(readers, need.sequence));
-        let existing = object.conditions();
+        let shown = object.conditions();
+        // Judged by a watch that lags, whatever was true before would turn true again, with a time of its own.
+        let existing = match self.written.get(key) {
+            Some(said) if version_of(meta) < said.version => &said.conditions,
+            _ => shown,
+        };
         let judged = judge::judge(known, delivery, need.since, existing, self.patience, self.now);
         let Judged {
             verdicts,
@@ -151,15 +159,16 @@ impl<'a> Pass<'a> {
             .map(|verdict| verdict.onto(existing, generation, self.now))
             .collect();
         let is_said = object.status().is_some_and(|status| K::ours(status) == *fields)
-            && conditions::are_said(existing, &conditions, |condition| {
+            && conditions::are_said(shown, &conditions, |condition| {
                 claim::is_ours(condition, self.writer.config)
             });
         if is_said {
             return;
         }
-        let status = serde_json::to_value(K::with(fields.clone(), conditions)).expect("plain data is always JSON");
+        let status = K::with(fields.clone(), conditions.clone());
         let told = Told {
-            status,
+            status: serde_json::to_value(status).expect("plain data is always JSON"),
+            conditions,
             turns,
             changed_at: need.since,
             programmed_since: is_served_now.then_some(need.since),
@@ -170,19 +179,15 @@ impl<'a> Pass<'a> {
     /// Plans a write, unless it was just written and the watch does not show it yet, or it says all that we can make it say.
     fn push<K: Reported>(&mut self, object: &K, key: &ObjectRef, told: Told) {
         let meta = object.meta();
-        let version: u64 = meta
-            .resource_version
-            .as_ref()
-            .and_then(|version| version.parse().ok())
-            .unwrap_or(0);
-        if let Some((written_version, hash)) = self.written.get(key)
-            && version <= *written_version
-            && *hash == hash_of(&told.status)
+        if let Some(said) = self.written.get(key)
+            && version_of(meta) <= said.version
+            && said.hash == hash_of(&told.status)
         {
             return;
         }
         let Told {
             status,
+            conditions,
             turns,
             changed_at,
             programmed_since,
@@ -193,6 +198,7 @@ impl<'a> Pass<'a> {
             generation: meta.generation.unwrap_or(0),
             changed_at,
             status,
+            conditions,
             existing: object.conditions().to_vec(),
             turns,
             programmed_since,
@@ -236,6 +242,12 @@ fn turns(existing: &[Condition], verdicts: &[Verdict], object: &ObjectRef, uid: 
         }
     }
     turns
+}
+
+/// Versions of one object grow; one that is no number is older than any that we wrote.
+fn version_of(meta: &ObjectMeta) -> u64 {
+    let version = meta.resource_version.as_ref();
+    version.and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
 /// Tells one status from another.

@@ -31,6 +31,8 @@ pub(crate) struct StatusWrite {
     pub(crate) changed_at: Timestamp,
     /// All of our fields, conditions included.
     pub(crate) status: Value,
+    /// The conditions among them.
+    pub(crate) conditions: Vec<Condition>,
     /// Its conditions so far.
     pub(crate) existing: Vec<Condition>,
     /// What turns with it.
