@@ -59,7 +59,9 @@ async fn main() {
     let provider = FakeProvider::start().await;
     let mut figures = Vec::new();
     {
-        let mut installation = Installation::of("bench").start().await;
+        // Swept at once: what is left over from edits would be cleared away while idle, ten minutes after them.
+        let settings = Installation::of("bench").operator_environment("HEADGATE_SHARD_GRACE", "5s");
+        let mut installation = settings.start().await;
         installation.apply(&intents::served(&provider.base_url())).await;
         wait_until_programmed(&installation, "virtualkey/caller").await;
         figures.extend(latency::of_edits(&installation, arguments.edits).await);
@@ -78,7 +80,7 @@ async fn main() {
 }
 
 async fn idle(installation: &Installation, time: Duration) -> Figure {
-    tokio::time::sleep(Duration::from_secs(5)).await; // what the last edit left to do is no idling
+    tokio::time::sleep(Duration::from_secs(20)).await; // what the last edit left to do is no idling
     let before = installation.writes_but_leases().len();
     tokio::time::sleep(time).await;
     let writes = installation.writes_but_leases().split_off(before);
@@ -107,7 +109,7 @@ fn print(figures: &[Figure]) {
             .max(5)
     };
     let (what, value) = (width(|figure| &figure.what), width(|figure| &figure.value));
-    println!("| {:what$} | {:>value$} | goal |", "", "");
+    println!("| {:what$} | {:>value$} | goal |", "what", "figure");
     println!("| {:-<what$} | {:->value$} | ---- |", "", "");
     for figure in figures {
         println!("| {:what$} | {:>value$} | {} |", figure.what, figure.value, figure.goal);

@@ -31,6 +31,7 @@ pub(super) async fn of_keys(provider: &FakeProvider, keys: usize) -> Vec<Figure>
         .await;
     all.unwrap_or_else(|programmed| panic!("{programmed} are programmed\n{}", installation.logs()));
     let created = since.elapsed();
+    tokio::time::sleep(Duration::from_secs(10)).await; // the last of ten thousand writes is no part of one change
 
     let operator = installation.leader().await;
     let gateway = installation.gateways().remove(0);
