@@ -28,6 +28,9 @@ pub use sealed::{KeyDigester, OpenError, Sealed, SealingKey};
 use serde::{Deserialize, Serialize};
 
 /// The newest snapshot format that this build reads and writes: shards stored deflated.
+///
+/// Whatever a released reader would refuse (a new field, a new kind of provider) raises it, since records are read strictly:
+/// the operator then keeps writing the older format, without what is new, until the last old data plane is gone.
 pub const FORMAT: u32 = 2;
 /// The oldest snapshot format that this build reads and writes, N-1: shards stored plain.
 pub const OLDEST_READABLE_FORMAT: u32 = 1;
