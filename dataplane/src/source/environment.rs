@@ -298,9 +298,9 @@ mod tests {
 
     #[test]
     fn what_is_to_come_is_named() {
-        let reports = to_come(&environment(&[("ANTHROPIC_API_KEY", "canary")]));
+        let reports = to_come(&environment(&[("COHERE_API_KEY", "canary")]));
         assert_eq!(reports.len(), 1);
-        assert!(reports[0].message.starts_with("ANTHROPIC_API_KEY is set") && !reports[0].message.contains("canary"));
+        assert!(reports[0].message.starts_with("COHERE_API_KEY is set") && !reports[0].message.contains("canary"));
     }
 
     #[test]
