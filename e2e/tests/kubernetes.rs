@@ -177,8 +177,14 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = entries
         .map(|entry| entry.expect("a folder can be listed").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        // Settings of other tools, such as pre-commit's.
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| !name.to_string_lossy().starts_with('.'))
+        })
         .collect();
-    files.sort();
+    // As `kubectl apply -f DIR` would want it: what lives in a namespace comes after it.
+    files.sort_by_key(|file| (!file.ends_with("namespace.yaml"), file.clone()));
     files
 }
 
