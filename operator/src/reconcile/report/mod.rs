@@ -211,7 +211,9 @@ impl Reporter {
             (status, written)
         });
         let mut changes = writer.world.changes();
-        let change = changes.wait_for(|changes| changes.intent != intent_seen);
+        // What `wait_for` returns locks the channel, and the stream below would keep it: whoever tells the next change would
+        // wait for these writes, on the thread that they need.
+        let change = async { drop(changes.wait_for(|changes| changes.intent != intent_seen).await) };
         let slice = pin!(tokio::time::timeout(WRITE_SLICE, change));
         let mut running = stream::iter(running)
             .take_until(slice)
