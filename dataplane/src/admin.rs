@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
+use headgate_llm::endpoint::ErrorShape;
+
 use crate::args::AdminToken;
 use crate::auth::bearer;
 use crate::gateway::Gateway;
@@ -41,7 +43,9 @@ pub fn router(admin: Admin) -> Router {
         .route("/snapshot", get(snapshot))
         .with_state(admin)
         .merge(probes::router().with_state(gateway))
-        .fallback(async |headers: HeaderMap| reply::refusal_only(&Refusal::NoSuchPath, TraceId::of(&headers)))
+        .fallback(async |headers: HeaderMap| {
+            reply::refusal_only(&Refusal::NoSuchPath, ErrorShape::OpenAI, TraceId::of(&headers))
+        })
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -66,7 +70,7 @@ async fn snapshot(
     headers: HeaderMap,
 ) -> Response {
     if !is_admin(peer.ip(), &headers, admin.token.as_ref()) {
-        return reply::refusal_only(&Refusal::AdminOnly, TraceId::of(&headers));
+        return reply::refusal_only(&Refusal::AdminOnly, ErrorShape::OpenAI, TraceId::of(&headers));
     }
     let runtime = admin.gateway.live.get();
     let standing = Arc::clone(&admin.standing.borrow());

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use headgate_llm::chat::ChatRequest;
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
 use headgate_llm::provider::{StreamDecoder, WholeAnswer};
+use headgate_llm::request::ModelRequest;
 use headgate_llm::usage::Usage;
 
 use crate::deadline::MovingDeadline;
@@ -42,7 +42,7 @@ pub struct WholeBody {
 
 impl WholeBody {
     /// An answer that a provider's adapter has read.
-    pub fn of(answer: WholeAnswer, request: &ChatRequest) -> Self {
+    pub fn of(answer: WholeAnswer, request: &ModelRequest) -> Self {
         let WholeAnswer { body, usage } = answer;
         let usage = usage
             .unwrap_or_else(|| Usage::estimated(estimate::input_tokens(request), estimate::Size::of(&body).tokens()));
@@ -77,6 +77,7 @@ pub struct StreamBody {
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
     keep_alive: MovingDeadline,
+    keep_alive_event: &'static [u8],
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
     state: State,
 }
@@ -100,6 +101,7 @@ pub struct BrokenOff;
 impl StreamBody {
     /// Takes over a stream that has begun, and the record of its request.
     pub fn new(exchange: Exchange, begun: Box<BegunStream>) -> Self {
+        let keep_alive_event = reply::keep_alive_event(exchange.endpoint);
         let stopping = Box::pin(exchange.gateway().stopping.clone().cancelled_owned());
         Self {
             exchange: Some(exchange),
@@ -109,6 +111,7 @@ impl StreamBody {
             ready: begun.ready.into(),
             scratch: Vec::new(),
             keep_alive: MovingDeadline::new(KEEP_ALIVE, None),
+            keep_alive_event,
             stopping,
             state: State::Relaying,
         }
@@ -155,7 +158,7 @@ impl StreamBody {
         }
         if self.keep_alive.poll(cx).is_ready() {
             self.keep_alive.restart();
-            self.ready.push_back(Bytes::from_static(b": keep-alive\n\n"));
+            self.ready.push_back(Bytes::from_static(self.keep_alive_event));
             return Poll::Ready(());
         }
         Poll::Pending
@@ -177,7 +180,8 @@ impl StreamBody {
         self.upstream = None;
         self.settle();
         if let Some(exchange) = self.exchange.take() {
-            self.ready.push_back(reply::error_event(refusal));
+            self.ready
+                .push_back(reply::error_event(refusal, exchange.endpoint, exchange.trace_id));
             exchange.close_refused(refusal);
         }
     }

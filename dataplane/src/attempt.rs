@@ -11,10 +11,12 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use headgate_llm::chat::ChatRequest;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
 use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, StreamDecoder, echo};
+use headgate_llm::request::ModelRequest;
+use headgate_llm::service::Service;
 
 use crate::answer::{Answer, BegunStream, WholeBody, cut};
 use crate::deadline::MovingDeadline;
@@ -50,7 +52,7 @@ pub struct Attempted {
 /// Asks the planned backend.
 pub async fn attempt(
     plan: &Plan,
-    request: &ChatRequest,
+    request: &ModelRequest,
     caller_headers: &HeaderMap,
     exchange: &mut Exchange,
 ) -> Result<Attempted, Refusal> {
@@ -60,8 +62,10 @@ pub async fn attempt(
         overrides: &backend.overrides,
         unsupported: backend.provider.unsupported_parameters,
         max_output_tokens_default: backend.model.max_output_tokens,
+        ..EncodeOptions::default()
     };
-    let encoded = backend.provider.adapter.encode_chat(request, options)?;
+    let service = backend.provider.adapter.serve(request.endpoint, &options)?;
+    let encoded = service.encode(request, &options)?;
     let until = Instant::now() + plan.timeouts.total;
     let mut retries_done = 0;
     loop {
@@ -70,8 +74,10 @@ pub async fn attempt(
         let call = Call {
             plan,
             request,
+            service,
             encoded: &encoded,
             context: AnswerContext {
+                request: Some(request),
                 id: exchange.trace_id.as_str(),
                 now_unix_seconds: unix_seconds(),
                 requested_model: &request.model,
@@ -106,7 +112,8 @@ pub async fn attempt(
 /// One try.
 struct Call<'a> {
     plan: &'a Plan,
-    request: &'a ChatRequest,
+    request: &'a ModelRequest,
+    service: Service,
     encoded: &'a Encoded,
     context: AnswerContext<'a>,
     caller_headers: &'a HeaderMap,
@@ -141,7 +148,18 @@ impl Call<'_> {
     }
 
     async fn answer_from_inside(&self) -> Result<(Answer, HeaderMap), Failure> {
-        let made = echo::answer(self.request, self.context.id, self.context.now_unix_seconds);
+        // What Echo gets is a chat, whatever the client speaks.
+        let translated = match self.request.endpoint {
+            Endpoint::ChatCompletions => None,
+            _ => Some(ModelRequest::parse(
+                Endpoint::ChatCompletions,
+                self.encoded.body.clone(),
+            )),
+        };
+        let unreadable = |_| protocol("what Echo was sent is no chat");
+        let translated = translated.transpose().map_err(unreadable)?;
+        let request = translated.as_ref().unwrap_or(self.request);
+        let made = echo::answer(request, self.context.id, self.context.now_unix_seconds);
         let answer = match made {
             echo::EchoAnswer::Whole(body) => self.whole(body)?,
             echo::EchoAnswer::Stream(events) => {
@@ -179,7 +197,7 @@ impl Call<'_> {
 
     fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
         Ok(Answer::Whole(WholeBody::of(
-            self.provider().adapter.decode_whole(body, &self.context)?,
+            self.service.decode_whole(body, &self.context)?,
             self.request,
         )))
     }
@@ -199,7 +217,7 @@ impl Call<'_> {
             .headers()
             .get(header::CONTENT_TYPE)
             .map_or(&b""[..], |value| value.as_bytes());
-        let wanted = self.provider().adapter.stream_content_type().as_bytes();
+        let wanted = self.service.stream_content_type().as_bytes();
         if !content_type
             .get(..wanted.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(wanted))
@@ -220,7 +238,7 @@ impl Call<'_> {
 
     /// Reads until the first content, so that a stream which fails before it can be tried again.
     async fn begin(&self, mut body: AnswerBody) -> Result<BegunStream, Failure> {
-        let mut decoder = self.provider().adapter.stream_decoder(&self.context);
+        let mut decoder = self.service.stream_decoder(&self.context);
         let mut ready = Vec::with_capacity(2);
         let mut read = 0;
         loop {
@@ -251,8 +269,7 @@ impl Call<'_> {
             Err(_) => Bytes::new(),
         };
         let credential = self.provider().credential.as_ref().map_or("", |text| text.as_str());
-        self.provider()
-            .adapter
+        self.service
             .decode_failure(status, &headers, &body, credential, SystemTime::now())
     }
 }

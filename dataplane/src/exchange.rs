@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headgate_llm::chat::ChatRequest;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
 use headgate_llm::failure::Failure;
+use headgate_llm::request::ModelRequest;
 use headgate_llm::usage::Usage;
 
 use crate::account::price::{NanoUsd, cost};
@@ -24,6 +25,8 @@ const CLIENT_CLOSED: u16 = 499;
 /// One request, from its head to its last byte.
 pub struct Exchange {
     gateway: Arc<Gateway>,
+    /// What was called.
+    pub endpoint: Endpoint,
     /// By which it is found again.
     pub trace_id: TraceId,
     started: Instant,
@@ -38,7 +41,7 @@ pub struct Exchange {
     /// Tokens used, reported or estimated; `None` while nothing is known.
     pub usage: Option<Usage>,
     /// The request while the provider works on it: what it costs should the client hang up before the provider says.
-    pub in_work: Option<Arc<ChatRequest>>,
+    pub in_work: Option<Arc<ModelRequest>>,
     /// Whether bytes of the request's body may still be on their way: the connection cannot be used again.
     pub is_body_unread: bool,
     first_byte_after: Option<Duration>,
@@ -47,10 +50,11 @@ pub struct Exchange {
 
 impl Exchange {
     /// A request whose head has arrived.
-    pub fn open(gateway: Arc<Gateway>, trace_id: TraceId) -> Self {
+    pub fn open(gateway: Arc<Gateway>, endpoint: Endpoint, trace_id: TraceId) -> Self {
         gateway.metrics.in_flight.inc();
         Self {
             gateway,
+            endpoint,
             trace_id,
             started: Instant::now(),
             caller: None,
@@ -81,6 +85,7 @@ impl Exchange {
         tracing::debug!(
             trace_id = self.trace_id.as_str(),
             model = self.model_label(),
+            endpoint = self.endpoint.path(),
             stream = self.is_stream,
             request_bytes,
             "llm_request_received"

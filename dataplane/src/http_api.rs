@@ -13,13 +13,13 @@ use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request};
 use tower::Service;
 
+use headgate_llm::endpoint::{Endpoint, ErrorShape};
+
 use crate::gateway::Gateway;
 use crate::pipeline::RequestBody;
 use crate::refusal::Refusal;
 use crate::trace::TraceId;
 use crate::{answer_headers, pipeline, probes, reply};
-
-const CHAT_COMPLETIONS: &str = "/v1/chat/completions";
 
 /// All that clients can reach.
 #[derive(Clone)]
@@ -31,12 +31,11 @@ pub struct DataRoutes {
 impl DataRoutes {
     /// The routes of a gateway.
     pub fn new(gateway: Arc<Gateway>) -> Self {
-        let router = Router::new()
-            // `answer` takes the POST; the route is here for the other methods and for `allow`.
-            .route(
-                CHAT_COMPLETIONS,
-                post(async |State(gateway), request| chat_completions(gateway, request).await),
-            )
+        let router = Endpoint::ALL.into_iter().fold(Router::new(), |router, endpoint| {
+            let ask = async move |State(gateway), request| ask_model(gateway, endpoint, request).await;
+            router.route(endpoint.path(), post(ask))
+        });
+        let router = router
             .route("/v1/models", get(list_models))
             .route("/v1/models/{*id}", get(retrieve_model))
             .merge(probes::router())
@@ -55,8 +54,9 @@ impl DataRoutes {
         B: RequestBody + 'static,
         B::Error: Into<axum::BoxError>,
     {
-        if request.method() == Method::POST && request.uri().path() == CHAT_COMPLETIONS {
-            return chat_completions(Arc::clone(&self.gateway), request).await;
+        const CHAT: Endpoint = Endpoint::ChatCompletions;
+        if request.method() == Method::POST && request.uri().path() == CHAT.path() {
+            return ask_model(Arc::clone(&self.gateway), CHAT, request).await;
         }
         let Ok(response) = self.router.clone().call(request.map(Body::new)).await;
         response
@@ -64,16 +64,17 @@ impl DataRoutes {
 }
 
 /// A panic costs its own request: the record closes by being dropped, the client gets a 500, the connection lives on.
-async fn chat_completions<B: RequestBody>(gateway: Arc<Gateway>, request: Request<B>) -> Response {
+async fn ask_model<B: RequestBody>(gateway: Arc<Gateway>, endpoint: Endpoint, request: Request<B>) -> Response {
     let trace_id = TraceId::of(request.headers());
-    let answered = AssertUnwindSafe(pipeline::chat_completions(Arc::clone(&gateway), trace_id, request)).catch_unwind();
+    let asked = pipeline::ask_model(Arc::clone(&gateway), endpoint, trace_id, request);
+    let answered = AssertUnwindSafe(asked).catch_unwind();
     answered.await.unwrap_or_else(|_| {
         gateway.metrics.panics.inc();
         tracing::error!(
             trace_id = trace_id.as_str(),
             "a panic was caught; this is a defect of the gateway"
         );
-        reply::refusal_only(&Refusal::Internal, trace_id)
+        reply::refusal_only(&Refusal::Internal, endpoint.error_shape(), trace_id)
     })
 }
 
@@ -105,6 +106,12 @@ fn named(answered: Result<Response, Refusal>, headers: &HeaderMap) -> Response {
     }
 }
 
+/// A refusal outside of all endpoints; a client that names a version of Anthropic's dialect speaks it.
 fn refuse(refusal: &Refusal, headers: &HeaderMap) -> Response {
-    reply::refusal_only(refusal, TraceId::of(headers))
+    let shape = if headers.contains_key("anthropic-version") {
+        ErrorShape::Anthropic
+    } else {
+        ErrorShape::OpenAI
+    };
+    reply::refusal_only(refusal, shape, TraceId::of(headers))
 }

@@ -15,7 +15,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Request};
 
-use headgate_llm::chat::ChatRequest;
+use headgate_llm::endpoint::Endpoint;
+use headgate_llm::request::ModelRequest;
 
 use crate::answer::{Answer, StreamBody};
 use crate::attempt::{Attempted, attempt};
@@ -34,14 +35,15 @@ pub trait RequestBody: http_body::Body<Data = Bytes> + Send + Unpin {}
 
 impl<B: http_body::Body<Data = Bytes> + Send + Unpin> RequestBody for B {}
 
-/// `POST /v1/chat/completions`.
-pub async fn chat_completions<B: RequestBody>(
+/// A request to a model, by whichever endpoint.
+pub async fn ask_model<B: RequestBody>(
     gateway: Arc<Gateway>,
+    endpoint: Endpoint,
     trace_id: TraceId,
     request: Request<B>,
 ) -> Response {
-    let mut exchange = Exchange::open(gateway, trace_id);
-    match answer_chat(&mut exchange, request).await {
+    let mut exchange = Exchange::open(gateway, endpoint, trace_id);
+    match answer(&mut exchange, request).await {
         Ok(attempted) => deliver(exchange, attempted),
         Err(refusal) => {
             let reply = reply::refused(&refusal, &exchange);
@@ -51,7 +53,7 @@ pub async fn chat_completions<B: RequestBody>(
     }
 }
 
-async fn answer_chat<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) -> Result<Attempted, Refusal> {
+async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) -> Result<Attempted, Refusal> {
     let gateway = Arc::clone(exchange.gateway());
     let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
     let (head, body) = request.into_parts();
@@ -68,7 +70,7 @@ async fn answer_chat<B: RequestBody>(exchange: &mut Exchange, request: Request<B
 
     let bytes = read_json(&head.headers, body, gateway.bounds.body_idle_timeout).await?;
     exchange.is_body_unread = false;
-    let request = Arc::new(ChatRequest::parse(bytes)?);
+    let request = Arc::new(ModelRequest::parse(exchange.endpoint, bytes)?);
     exchange.is_stream = request.stream;
 
     refuse_request_config(&head.headers)?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use headgate_llm::chat::BadRequest;
 use headgate_llm::failure::{Failure, FailureKind};
+use headgate_llm::request::BadRequest;
 
 /// Why a request gets no answer.
 #[derive(Debug)]

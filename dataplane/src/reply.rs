@@ -5,8 +5,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use headgate_llm::dialect::openai_chat::error::{ErrorObject, event};
+use headgate_llm::dialect::anthropic_messages::error as anthropic;
+use headgate_llm::dialect::openai_chat::error::{self as openai, ErrorObject};
 use headgate_llm::dialect::openai_models::{Model, list_body};
+use headgate_llm::dialect::openai_responses;
+use headgate_llm::endpoint::{Endpoint, ErrorShape};
 use headgate_llm::failure::Failure;
 
 use crate::account::price::NanoUsd;
@@ -54,7 +57,7 @@ fn answer_headers(exchange: &Exchange, cost: Option<NanoUsd>, passing: HeaderMap
 
 /// A refusal of a request that has a record.
 pub fn refused(refusal: &Refusal, exchange: &Exchange) -> Response {
-    let mut response = refusal_only(refusal, exchange.trace_id);
+    let mut response = refusal_only(refusal, exchange.endpoint.error_shape(), exchange.trace_id);
     if exchange.is_body_unread {
         // hyper closes such a connection; a client that is not told would run into that with its next request.
         response
@@ -70,8 +73,8 @@ pub fn refused(refusal: &Refusal, exchange: &Exchange) -> Response {
 }
 
 /// A refusal outside the pipeline.
-pub fn refusal_only(refusal: &Refusal, trace_id: TraceId) -> Response {
-    let mut response = Response::new(Body::from(error_body(refusal)));
+pub fn refusal_only(refusal: &Refusal, shape: ErrorShape, trace_id: TraceId) -> Response {
+    let mut response = Response::new(Body::from(error_body(refusal, shape, trace_id)));
     *response.status_mut() = refusal.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
@@ -91,8 +94,21 @@ pub fn refusal_only(refusal: &Refusal, trace_id: TraceId) -> Response {
 }
 
 /// A refusal in the middle of a stream.
-pub fn error_event(refusal: &Refusal) -> Bytes {
-    event(&error_body(refusal))
+pub fn error_event(refusal: &Refusal, endpoint: Endpoint, trace_id: TraceId) -> Bytes {
+    let body = error_body(refusal, endpoint.error_shape(), trace_id);
+    match endpoint {
+        Endpoint::Messages | Endpoint::CountTokens => anthropic::event(&body),
+        Endpoint::Responses => openai_responses::error::event(&body),
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => openai::event(&body),
+    }
+}
+
+/// What goes out when a stream was silent for long: a comment, or the event that the dialect has for it.
+pub fn keep_alive_event(endpoint: Endpoint) -> &'static [u8] {
+    match endpoint {
+        Endpoint::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        _ => b": keep-alive\n\n",
+    }
 }
 
 /// The list of models: names and who serves them.
@@ -116,8 +132,17 @@ pub fn json(body: Bytes) -> Response {
     response
 }
 
+/// The error in the form that the client's SDK reads.
+fn error_body(refusal: &Refusal, shape: ErrorShape, trace_id: TraceId) -> Bytes {
+    let body = openai_body(refusal);
+    match shape {
+        ErrorShape::OpenAI => body,
+        ErrorShape::Anthropic => anthropic::body(&body, refusal.status().as_u16(), trace_id.as_str()),
+    }
+}
+
 /// The provider's own error body where it may be seen, ours elsewhere.
-fn error_body(refusal: &Refusal) -> Bytes {
+fn openai_body(refusal: &Refusal) -> Bytes {
     if let Refusal::Upstream(Failure { body: Some(body), .. }) = refusal {
         return body.clone();
     }

@@ -5,11 +5,18 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use headgate_llm::chat::ChatRequest;
 use headgate_llm::dialect::openai_chat::stream::Tap;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, StreamDecoder};
+use headgate_llm::request::ModelRequest;
+use headgate_llm::service::Service;
 
 const EVENTS: usize = 1_000;
+
+fn chat(kind: Kind) -> Service {
+    let service = provider::of(kind).serve(Endpoint::ChatCompletions, &EncodeOptions::default());
+    service.expect("every provider serves chats")
+}
 
 fn request_of(bytes: usize, stream: bool) -> Bytes {
     let head = format!("{{\"model\":\"fast\",\"stream\":{stream},\"temperature\":0.7,\"messages\":[");
@@ -25,7 +32,7 @@ fn requests(criterion: &mut Criterion) {
         let body = request_of(bytes, true);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(format!("scan {name}"), |bencher| {
-            bencher.iter(|| ChatRequest::parse(black_box(body.clone())));
+            bencher.iter(|| ModelRequest::parse(Endpoint::ChatCompletions, black_box(body.clone())));
         });
         let options = EncodeOptions {
             upstream_model: "gpt-4.1-mini",
@@ -34,8 +41,9 @@ fn requests(criterion: &mut Criterion) {
         for (what, kind) in [("splice", Kind::OpenAI), ("translate", Kind::Anthropic)] {
             group.bench_function(format!("scan and {what} {name}"), |bencher| {
                 bencher.iter(|| {
-                    let request = ChatRequest::parse(black_box(body.clone())).expect("a valid body");
-                    provider::of(kind).encode_chat(&request, options)
+                    let request =
+                        ModelRequest::parse(Endpoint::ChatCompletions, black_box(body.clone())).expect("a valid body");
+                    chat(kind).encode(&request, &options)
                 });
             });
         }
@@ -48,7 +56,7 @@ fn answers(criterion: &mut Criterion) {
         br#"{"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion","created":1741569952,"model":"gpt-4.1","choices":[{"index":0,"message":{"role":"assistant","content":"Hello! How can I assist you today?","refusal":null},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"#,
     );
     criterion.bench_function("answer 430B", |bencher| {
-        bencher.iter(|| provider::of(Kind::OpenAI).decode_whole(black_box(body.clone()), &AnswerContext::default()));
+        bencher.iter(|| chat(Kind::OpenAI).decode_whole(black_box(body.clone()), &AnswerContext::default()));
     });
 }
 
@@ -57,7 +65,7 @@ fn translated_answers(criterion: &mut Criterion) {
         br#"{"id":"msg_01XFDUDYJgAACzvnptvVoYEL","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"Hello! How can I assist you today?"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":19,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":10,"service_tier":"standard"}}"#,
     );
     criterion.bench_function("translated answer 330B", |bencher| {
-        bencher.iter(|| provider::of(Kind::Anthropic).decode_whole(black_box(body.clone()), &AnswerContext::default()));
+        bencher.iter(|| chat(Kind::Anthropic).decode_whole(black_box(body.clone()), &AnswerContext::default()));
     });
     let event = Bytes::from_static(
         b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\" word\"}}\n\n",
@@ -66,7 +74,7 @@ fn translated_answers(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(EVENTS as u64));
     group.bench_function("one event a read", |bencher| {
         bencher.iter(|| {
-            let mut decoder = provider::of(Kind::Anthropic).stream_decoder(&AnswerContext::default());
+            let mut decoder = chat(Kind::Anthropic).stream_decoder(&AnswerContext::default());
             let mut out = Vec::with_capacity(4);
             for _ in 0..EVENTS {
                 decoder.push(black_box(event.clone()), &mut out).expect("a valid event");

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 
 use memchr::memmem;
 
-use crate::chat::ChatRequest;
 use crate::json;
+use crate::request::ModelRequest;
 
 const ASCII_BYTES_PER_TOKEN: u64 = 4;
 const OTHER_BYTES_PER_TOKEN: u64 = 2;
@@ -22,9 +22,9 @@ const TOKENS_PER_REQUEST: u64 = 3;
 /// An image in high detail on the models that tile it: 85 + 170 for each of at most 8 tiles, rounded up.
 const TOKENS_PER_IMAGE: u64 = 1_500;
 
-/// Tokens of the input: messages and tools.
-pub fn input_tokens(request: &ChatRequest) -> u64 {
-    let messages = request.messages();
+/// Tokens of the input: what is asked, instructions beside it, and tools.
+pub fn input_tokens(request: &ModelRequest) -> u64 {
+    let messages = request.input();
     let mut message_count = 0;
     // The body was validated when the request was parsed, so this cannot fail.
     let _ = json::walk(messages, |_| {
@@ -34,6 +34,7 @@ pub fn input_tokens(request: &ChatRequest) -> u64 {
     let images = Images::of(messages);
     let text = Size::of(messages)
         .without_ascii(images.data_bytes)
+        .plus(Size::of(request.instructions()))
         .plus(Size::of(request.tools().unwrap_or_default()));
     TOKENS_PER_REQUEST + message_count * TOKENS_PER_MESSAGE + images.count * TOKENS_PER_IMAGE + text.tokens()
 }
@@ -112,11 +113,12 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Endpoint;
     use bytes::Bytes;
 
     fn estimate(messages: &str) -> u64 {
         let body = format!("{{\"model\":\"m\",\"messages\":{messages}}}");
-        input_tokens(&ChatRequest::parse(Bytes::from(body)).unwrap())
+        input_tokens(&ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body)).unwrap())
     }
 
     #[test]

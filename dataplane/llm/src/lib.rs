@@ -1,14 +1,16 @@
 //! Wire formats of language models, and nothing that touches a socket: what clients speak (`dialect`), what providers
 //! speak (`provider`), server-sent events, token usage and failures. Bytes in, bytes out; golden files test it.
 
-pub mod chat;
 pub mod dialect;
+pub mod endpoint;
 pub mod estimate;
 pub mod failure;
 pub mod hub;
 pub mod json;
 pub mod provider;
+pub mod request;
 pub mod scrub;
+pub mod service;
 pub mod splice;
 pub mod sse;
 pub mod translate;

@@ -1,24 +1,21 @@
 //! Providers that do not speak the client's dialect: a request goes through the hub into the provider's words, the answer
 //! through the hub into the client's.
 //!
-//! A provider's side is a [`Wire`]; [`Translated`] makes of it what the data plane calls. A wire knows neither the client's
-//! dialect nor its errors' shape, and the client's dialect knows no provider: each is written and tested once.
+//! A provider's side is a [`Wire`], a client's a [`Dialect`]; [`crate::service::Service`] makes of a pair of them what the
+//! data plane calls. A wire knows neither the client's dialect nor its errors' shape, and a dialect knows no provider:
+//! each is written and tested once.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::chat::{BadRequest, ChatRequest};
 use crate::dialect::openai_chat::error::ErrorObject;
-use crate::dialect::openai_chat::{chunks, render, to_hub};
-use crate::failure::{self, Failure, FailureKind};
+use crate::failure::{Failure, FailureKind};
 use crate::hub;
-use crate::provider::overrides::overridden;
-use crate::provider::{
-    AnswerContext, EncodeOptions, Encoded, Progress, Provider, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer,
-};
+use crate::provider::{AnswerContext, EncodeOptions, Progress, SERVER_SENT_EVENTS};
+use crate::request::{BadRequest, ModelRequest};
 use crate::scrub::scrub;
 
 /// A provider's own dialect, in terms of the hub. No IO and no clock.
@@ -29,7 +26,7 @@ pub trait Wire: Send + Sync + 'static {
     /// The header that carries the credential; `None` for one that is empty or that no header can carry.
     fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)>;
 
-    /// Callers' headers that go to the provider; see [`Provider::forwarded_headers`].
+    /// Callers' headers that go to the provider; see [`crate::provider::Provider::forwarded_headers`].
     fn forwarded_headers(&self) -> &'static [HeaderName] {
         &[]
     }
@@ -52,6 +49,28 @@ pub trait Wire: Send + Sync + 'static {
     fn events(&self) -> Box<dyn EventDecoder>;
 }
 
+/// A client's dialect, in terms of the hub. No IO and no clock.
+pub trait Dialect: Send + Sync {
+    /// Reads a request that was parsed.
+    fn read<'r>(&self, request: &'r ModelRequest) -> Result<hub::Request<'r>, BadRequest>;
+
+    /// Writes a whole answer.
+    fn answer(&self, answer: &hub::Answer, context: &AnswerContext<'_>) -> Bytes;
+
+    /// Writes a stream.
+    fn writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter>;
+}
+
+/// Events of the hub in, bytes of the client's stream out.
+pub trait StreamWriter: Send {
+    /// Writes what the events say, at most as one piece, and empties `events`; what stands behind
+    /// [`hub::Event::End`] is not written. `Err`: they break the order that [`hub::Event`] promises.
+    fn write(&mut self, events: &mut Vec<hub::Event>, out: &mut Vec<Bytes>) -> Result<(), WireFailure>;
+
+    /// What was seen so far.
+    fn progress(&self) -> &Progress;
+}
+
 /// Bytes of a provider's stream in, events of the hub out.
 pub trait EventDecoder: Send {
     /// Takes what arrived, however it was cut; appends what it says to `events`, also where it then fails. Nothing is
@@ -66,9 +85,9 @@ pub trait EventDecoder: Send {
 /// A request as the provider gets it.
 #[derive(Clone, Debug)]
 pub struct WireRequest {
-    /// See [`Encoded::path`].
+    /// See [`crate::provider::Encoded::path`].
     pub path: Cow<'static, str>,
-    /// See [`Encoded::headers`].
+    /// See [`crate::provider::Encoded::headers`].
     pub headers: HeaderMap,
     /// JSON.
     pub body: Bytes,
@@ -118,7 +137,7 @@ impl WireFailure {
     }
 
     /// The same with a body in `OpenAI`'s shape, scrubbed of `credential` and of what looks like one.
-    fn into_failure(self, credential: &str) -> Failure {
+    pub(crate) fn into_failure(self, credential: &str) -> Failure {
         // The caller's key is fine when ours is refused, and a broken answer is no news for the client.
         let is_for_client = !matches!(
             self.kind,
@@ -159,113 +178,5 @@ impl From<Failure> for WireFailure {
             retry_after: failure.retry_after,
             ..Self::new(failure.kind, failure.detail)
         }
-    }
-}
-
-/// A wire for clients that speak `OpenAI`'s chat dialect.
-#[derive(Clone, Copy, Debug)]
-pub struct Translated<W>(pub W);
-
-impl<W: Wire> Provider for Translated<W> {
-    fn default_base_url(&self) -> Option<&'static str> {
-        self.0.default_base_url()
-    }
-
-    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
-        self.0.credential_header(credential)
-    }
-
-    fn forwarded_headers(&self) -> &'static [HeaderName] {
-        self.0.forwarded_headers()
-    }
-
-    fn stream_content_type(&self) -> &'static str {
-        self.0.stream_content_type()
-    }
-
-    fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
-        let (request, mut dropped) = overridden(request, options.overrides)?;
-        let encoded = self.0.encode(&to_hub::read(&request)?, &options)?;
-        dropped.extend(encoded.dropped);
-        Ok(Encoded {
-            path: encoded.path,
-            headers: encoded.headers,
-            body: encoded.body,
-            strip_usage: false,
-            dropped,
-        })
-    }
-
-    fn decode_whole(&self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
-        let answer = self.0.decode(&body).map_err(|failure| failure.into_failure(""))?;
-        Ok(WholeAnswer {
-            body: render::body(&answer, context),
-            usage: answer.usage,
-        })
-    }
-
-    fn decode_failure(
-        &self,
-        status: u16,
-        headers: &HeaderMap,
-        body: &[u8],
-        credential: &str,
-        now: SystemTime,
-    ) -> Failure {
-        let mut failure = self.0.decode_failure(status, headers, body);
-        failure.status = Some(status);
-        failure.retry_after = failure.retry_after.or_else(|| failure::retry_after(headers, now));
-        failure.into_failure(credential)
-    }
-
-    fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder> {
-        Box::new(TranslatedStream {
-            decoder: self.0.events(),
-            chunks: chunks::Writer::new(context),
-            events: Vec::new(),
-            has_failed: false,
-        })
-    }
-}
-
-/// A provider's stream on its way to a chat client.
-struct TranslatedStream {
-    decoder: Box<dyn EventDecoder>,
-    chunks: chunks::Writer,
-    events: Vec<hub::Event>, // empty between calls; kept for its memory
-    has_failed: bool,
-}
-
-impl StreamDecoder for TranslatedStream {
-    fn push(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        if self.has_failed || self.progress().is_complete {
-            return Ok(());
-        }
-        let result = self.decoder.push(&bytes, &mut self.events);
-        self.write(result, out)
-    }
-
-    fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        if !self.has_failed && !self.progress().is_complete {
-            let result = self.decoder.finish(&mut self.events);
-            self.write(result, out)?;
-        }
-        if self.progress().is_complete {
-            return Ok(());
-        }
-        Err(Failure::new(FailureKind::Cut, "the stream ended before its last event"))
-    }
-
-    fn progress(&self) -> &Progress {
-        self.chunks.progress()
-    }
-}
-
-impl TranslatedStream {
-    fn write(&mut self, result: Result<(), WireFailure>, out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        let written = self.chunks.write(self.events.drain(..), out);
-        let result = written.and(result);
-        self.has_failed |= result.is_err();
-        result.map_err(|failure| failure.into_failure(""))
     }
 }

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use headgate_llm::chat::{BadRequest, ChatRequest};
 use headgate_llm::dialect::openai_chat::{answer, error};
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::echo::{self, EchoAnswer};
-use headgate_llm::provider::{
-    self, AnswerContext, EncodeOptions, Encoded, Kind, Progress, Provider, UnsupportedParameters,
-};
+use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Encoded, Kind, Progress, UnsupportedParameters};
+use headgate_llm::request::{BadRequest, ModelRequest};
+use headgate_llm::service::Service;
 use headgate_llm::usage::Usage;
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
@@ -30,6 +30,9 @@ const NOW_UNIX_SECONDS: u64 = 1_795_255_200;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Case {
     kind: String,
+    /// The path that the client calls; absent: chat completions.
+    #[serde(default)]
+    endpoint: Option<String>,
     #[serde(default)]
     upstream_model: String,
     #[serde(default)]
@@ -100,13 +103,17 @@ fn run(folder: &Path) -> Outputs {
     let read = |name: &str| std::fs::read(folder.join(name)).ok().map(Bytes::from);
     let case: Case = serde_json::from_slice(&read("case.json").unwrap()).unwrap();
     let kind = kind(&case.kind);
-    let provider = provider::of(kind);
+    let endpoint = endpoint(&case);
+    let options = options(&case);
+    let service = provider::of(kind).serve(endpoint, &options);
     let mut facts = json!({});
     let mut outputs = Outputs::new();
 
-    let request = read("request.json").map(ChatRequest::parse).transpose();
+    let request = read("request.json")
+        .map(|body| ModelRequest::parse(endpoint, body))
+        .transpose();
     let encoded = match &request {
-        Ok(Some(request)) => Some(encode(provider, request, &case)),
+        Ok(Some(request)) => Some(service.clone().and_then(|service| encode(service, request, &options))),
         Ok(None) => None,
         Err(refusal) => Some(Err(refusal.clone())),
     };
@@ -140,7 +147,12 @@ fn run(folder: &Path) -> Outputs {
         }
     }
     let parsed = request.as_ref().ok().and_then(Option::as_ref);
+    let Ok(service) = service else {
+        outputs.push(("facts.json", format!("{facts:#}\n").into_bytes()));
+        return outputs;
+    };
     let context = AnswerContext {
+        request: parsed,
         id: "golden",
         now_unix_seconds: NOW_UNIX_SECONDS,
         requested_model: parsed.map_or("", |request| &request.model),
@@ -149,12 +161,12 @@ fn run(folder: &Path) -> Outputs {
         strip_usage: matches!(&encoded, Some(Ok(encoded)) if encoded.strip_usage),
     };
     if let Some(body) = whole {
-        let (client, answer) = decode_whole(provider, body, &context, &case);
+        let (client, answer) = decode_whole(service, body, &context, &case);
         facts["answer"] = answer;
         outputs.extend(client.map(|client| ("client.json", client)));
     }
     if let Some(events) = events {
-        let (client, stream) = decode_stream(provider, &context, &events);
+        let (client, stream) = decode_stream(service, &context, &events);
         facts["stream"] = stream;
         outputs.push(("client.sse", client));
     }
@@ -179,8 +191,14 @@ fn kind(name: &str) -> Kind {
     }
 }
 
-fn encode(provider: &dyn Provider, request: &ChatRequest, case: &Case) -> Result<Encoded, BadRequest> {
-    let options = EncodeOptions {
+fn endpoint(case: &Case) -> Endpoint {
+    let path = case.endpoint.as_deref().unwrap_or(Endpoint::ChatCompletions.path());
+    let found = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == path);
+    found.unwrap_or_else(|| panic!("no such endpoint: {path}"))
+}
+
+fn options(case: &Case) -> EncodeOptions<'_> {
+    EncodeOptions {
         upstream_model: &case.upstream_model,
         overrides: &case.overrides,
         unsupported: match case.unsupported_parameters.as_deref() {
@@ -190,23 +208,22 @@ fn encode(provider: &dyn Provider, request: &ChatRequest, case: &Case) -> Result
             Some(other) => panic!("no such policy: {other}"),
         },
         max_output_tokens_default: case.max_output_tokens,
-    };
-    let encoded = provider.encode_chat(request, options)?;
+        ..EncodeOptions::default()
+    }
+}
+
+fn encode(service: Service, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+    let encoded = service.encode(request, options)?;
     serde_json::from_slice::<Value>(&encoded.body).expect("an encoded request is valid JSON");
     Ok(encoded)
 }
 
-fn decode_whole(
-    provider: &dyn Provider,
-    body: Bytes,
-    context: &AnswerContext<'_>,
-    case: &Case,
-) -> (Option<Vec<u8>>, Value) {
+fn decode_whole(service: Service, body: Bytes, context: &AnswerContext<'_>, case: &Case) -> (Option<Vec<u8>>, Value) {
     let decoded = match case.status {
-        None => provider.decode_whole(body, context),
+        None => service.decode_whole(body, context),
         Some(status) => {
             let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_UNIX_SECONDS);
-            Err(provider.decode_failure(status, &headers(case), &body, &case.credential, now))
+            Err(service.decode_failure(status, &headers(case), &body, &case.credential, now))
         }
     };
     match decoded {
@@ -224,10 +241,10 @@ fn headers(case: &Case) -> HeaderMap {
 }
 
 /// Decodes the stream in one piece, in single bytes and in pieces of other lengths, which must make no difference.
-fn decode_stream(provider: &dyn Provider, context: &AnswerContext<'_>, events: &Bytes) -> (Vec<u8>, Value) {
-    let whole = decode_chunks(provider, context, events, events.len().max(1));
+fn decode_stream(service: Service, context: &AnswerContext<'_>, events: &Bytes) -> (Vec<u8>, Value) {
+    let whole = decode_chunks(service, context, events, events.len().max(1));
     for chunk_length in [1, 2, 3, 7, 100, 333] {
-        let chunked = decode_chunks(provider, context, events, chunk_length);
+        let chunked = decode_chunks(service, context, events, chunk_length);
         assert_eq!(
             String::from_utf8_lossy(&chunked.0),
             String::from_utf8_lossy(&whole.0),
@@ -239,12 +256,12 @@ fn decode_stream(provider: &dyn Provider, context: &AnswerContext<'_>, events: &
 }
 
 fn decode_chunks(
-    provider: &dyn Provider,
+    service: Service,
     context: &AnswerContext<'_>,
     events: &Bytes,
     chunk_length: usize,
 ) -> (Vec<u8>, Value) {
-    let mut decoder = provider.stream_decoder(context);
+    let mut decoder = service.stream_decoder(context);
     let mut out = Vec::new();
     let mut result = Ok(());
     for start in (0..events.len()).step_by(chunk_length) {

@@ -3,14 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use bytes::Bytes;
-use headgate_llm::chat::ChatRequest;
 use headgate_llm::dialect::openai_chat::stream::Tap;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::json;
 use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, Progress, StreamDecoder};
+use headgate_llm::request::ModelRequest;
+use headgate_llm::service::Service;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use std::ops::ControlFlow;
+
+fn chat() -> Service {
+    let service = provider::of(Kind::OpenAI).serve(Endpoint::ChatCompletions, &EncodeOptions::default());
+    service.expect("every provider serves chats")
+}
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -129,9 +136,9 @@ proptest! {
         let body = if pretty { serde_json::to_vec_pretty(&fields) } else { serde_json::to_vec(&fields) }.unwrap();
         let overrides = if set { vec![("temperature".to_owned(), "0.5".to_owned())] } else { vec![] };
 
-        let request = ChatRequest::parse(Bytes::from(body)).unwrap();
+        let request = ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body)).unwrap();
         let chosen = EncodeOptions { upstream_model: &upstream_model, overrides: &overrides, ..EncodeOptions::default() };
-        let encoded = provider::of(Kind::OpenAI).encode_chat(&request, chosen).unwrap();
+        let encoded = chat().encode(&request, &chosen).unwrap();
 
         fields["model"] = upstream_model.into();
         if set {
@@ -213,7 +220,7 @@ proptest! {
             let _ = tap.push(Bytes::copy_from_slice(chunk), &mut out);
         }
         let _ = tap.finish(&mut out);
-        let _ = provider::of(Kind::OpenAI).decode_whole(Bytes::from(chunks.concat()), &AnswerContext::default());
+        let _ = chat().decode_whole(Bytes::from(chunks.concat()), &AnswerContext::default());
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the adapters promise beside the bodies: headers, addresses, and bounds of the provider inside.
 
 use bytes::Bytes;
-use headgate_llm::chat::ChatRequest;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::provider::echo::{self, EchoAnswer};
 use headgate_llm::provider::{self, Kind};
+use headgate_llm::request::ModelRequest;
 use serde_json::Value;
 
 #[test]
@@ -41,7 +42,7 @@ fn echo(fields: &str, text: &str) -> EchoAnswer {
     let body =
         format!("{{\"model\":\"echo\",\"messages\":[{{\"role\":\"user\",\"content\":{content}}}],{fields}\"x\":0}}");
     echo::answer(
-        &ChatRequest::parse(Bytes::from(body)).expect("a valid request"),
+        &ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body)).expect("a valid request"),
         "chatcmpl-1",
         0,
     )

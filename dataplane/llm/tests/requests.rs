@@ -1,22 +1,23 @@
-//! What `ChatRequest::parse` reads, and what it refuses with which words.
+//! What `ModelRequest::parse` reads, and what it refuses with which words.
 
 use bytes::Bytes;
-use headgate_llm::chat::{BadRequest, ChatRequest};
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::json::DEPTH_MAX;
+use headgate_llm::request::{BadRequest, ModelRequest};
 
 const MESSAGES: &str = r#""messages":[{"role":"user","content":"Hi"}]"#;
 
-fn parse(body: impl Into<Vec<u8>>) -> Result<ChatRequest, BadRequest> {
-    ChatRequest::parse(Bytes::from(body.into()))
+fn parse(body: impl Into<Vec<u8>>) -> Result<ModelRequest, BadRequest> {
+    ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body.into()))
 }
 
 /// A request with these fields beside `model` and `messages`.
-fn with(fields: &str) -> Result<ChatRequest, BadRequest> {
+fn with(fields: &str) -> Result<ModelRequest, BadRequest> {
     parse(format!("{{\"model\":\"m\",{MESSAGES},{fields}}}"))
 }
 
 #[track_caller]
-fn refused(result: Result<ChatRequest, BadRequest>, code: &str, param: Option<&str>) -> String {
+fn refused(result: Result<ModelRequest, BadRequest>, code: &str, param: Option<&str>) -> String {
     let refusal = result.expect_err("accepted");
     assert_eq!((refusal.code, refusal.param.as_deref()), (code, param), "{refusal}");
     refusal.message
@@ -31,7 +32,7 @@ fn the_fields_that_the_gateway_reads_are_read() {
     assert_eq!((request.model.as_str(), request.user.as_deref()), ("m", Some("ann")));
     assert_eq!((request.stream, request.include_usage), (true, true));
     assert_eq!((request.max_output_tokens, request.choices), (Some(5), 3));
-    assert_eq!(request.messages(), br#"[{"role":"user","content":"Hi"}]"#);
+    assert_eq!(request.input(), br#"[{"role":"user","content":"Hi"}]"#);
     assert_eq!((request.tools(), request.tool_choice()), (Some(b"[]".as_slice()), None));
 }
 

@@ -5,17 +5,18 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use headgate_llm::chat::{BadRequest, ChatRequest};
 use headgate_llm::dialect::openai_chat::to_hub;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::hub::{
     CacheControl, Effort, Media, OutputFormat, Part, Reasoning, Request, Role, Tool, ToolChoice, Turn,
 };
+use headgate_llm::request::{BadRequest, ModelRequest};
 
 const HELLO: &str = r#"{"role":"user","content":"Hi"}"#;
 
-fn parsed(messages: &str, fields: &str) -> ChatRequest {
+fn parsed(messages: &str, fields: &str) -> ModelRequest {
     let body = format!("{{\"model\":\"m\",\"messages\":[{messages}]{fields}}}");
-    ChatRequest::parse(Bytes::from(body)).unwrap()
+    ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body)).unwrap()
 }
 
 fn with<T>(fields: &str, check: impl FnOnce(Request<'_>) -> T) -> T {

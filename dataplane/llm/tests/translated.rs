@@ -7,11 +7,13 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use headgate_llm::chat::BadRequest;
+use headgate_llm::dialect::openai_chat::OpenAIChat;
 use headgate_llm::failure::{Failure, FailureKind};
 use headgate_llm::hub::{Answer, Choice, Delta, Event, FinishReason, Output, Request};
-use headgate_llm::provider::{AnswerContext, EncodeOptions, Provider, StreamDecoder};
-use headgate_llm::translate::{EventDecoder, Translated, Wire, WireFailure, WireRequest};
+use headgate_llm::provider::{AnswerContext, EncodeOptions, StreamDecoder};
+use headgate_llm::request::BadRequest;
+use headgate_llm::service::Service;
+use headgate_llm::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 use headgate_llm::usage::Usage;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -77,6 +79,14 @@ impl Wire for Script {
     }
 }
 
+/// The script for chat clients. Services live as long as the process, as providers do.
+fn service(script: Script) -> Service {
+    Service::Translated {
+        dialect: &OpenAIChat,
+        wire: Box::leak(Box::new(script)),
+    }
+}
+
 struct Scripted(Vec<Result<Event, WireFailure>>);
 
 impl EventDecoder for Scripted {
@@ -104,6 +114,7 @@ fn used() -> Usage {
 }
 
 const CONTEXT: AnswerContext<'static> = AnswerContext {
+    request: None,
     id: "abc",
     now_unix_seconds: 1_700_000_000,
     requested_model: "asked",
@@ -143,7 +154,7 @@ struct Streamed {
 
 fn stream(include_usage: bool, events: impl IntoIterator<Item = Result<Event, WireFailure>>) -> Streamed {
     let script = Script::stream(events);
-    let mut decoder = Translated(script).stream_decoder(&AnswerContext {
+    let mut decoder = service(script).stream_decoder(&AnswerContext {
         include_usage,
         ..CONTEXT
     });
@@ -362,7 +373,7 @@ fn each_choice_has_its_role_and_its_reason_and_made_up_ones_are_refused() {
 }
 
 fn whole(output: Vec<Output>) -> Value {
-    let answer = Translated(Script::answer(output))
+    let answer = service(Script::answer(output))
         .decode_whole(Bytes::new(), &CONTEXT)
         .unwrap();
     assert_eq!(answer.usage, Some(used()));
@@ -435,7 +446,7 @@ fn a_failure_is_rendered_scrubbed_and_kept_from_the_client_where_it_would_accuse
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        Translated(script).decode_failure(status, &headers.collect(), b"", "secret-key", SystemTime::UNIX_EPOCH)
+        service(script).decode_failure(status, &headers.collect(), b"", "secret-key", SystemTime::UNIX_EPOCH)
     };
     let failure = failed(FailureKind::ContextLength, 400, &[("retry-after", "7")]);
     assert_eq!(

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use bytes::Bytes;
-use headgate_llm::chat::ChatRequest;
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, Progress, UnsupportedParameters};
+use headgate_llm::request::ModelRequest;
+use headgate_llm::service::Service;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -15,6 +17,11 @@ const TRANSLATED: [Kind; 3] = [Kind::Anthropic, Kind::Ollama, Kind::Gemini];
 
 /// Those whose requests and answers are edited.
 const EDITED: [Kind; 4] = [Kind::Groq, Kind::Mistral, Kind::DeepSeek, Kind::Together];
+
+fn chat(kind: Kind) -> Service {
+    let service = provider::of(kind).serve(Endpoint::ChatCompletions, &EncodeOptions::default());
+    service.expect("every provider serves chats")
+}
 
 fn any_kind() -> impl Strategy<Value = Kind> {
     prop::sample::select([TRANSLATED.as_slice(), &EDITED].concat())
@@ -153,7 +160,7 @@ type Decoded = (Vec<u8>, Progress, Result<(), Failure>);
 
 /// Decodes in chunks of the given lengths, over and over.
 fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
-    let mut decoder = provider::of(kind).stream_decoder(&AnswerContext::default());
+    let mut decoder = chat(kind).stream_decoder(&AnswerContext::default());
     let (mut out, mut result) = (Vec::new(), Ok(()));
     let (mut rest, mut lengths) = (stream.clone(), chunk_lengths.iter().cycle());
     while !rest.is_empty() && result.is_ok() {
@@ -222,9 +229,9 @@ proptest! {
         for (name, value) in fields {
             body[name] = value;
         }
-        let request = ChatRequest::parse(Bytes::from(body.to_string())).unwrap();
+        let request = ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body.to_string())).unwrap();
         let options = EncodeOptions { upstream_model: model, unsupported, ..EncodeOptions::default() };
-        match provider::of(kind).encode_chat(&request, options) {
+        match chat(kind).encode(&request, &options) {
             Ok(encoded) => {
                 let upstream: Value = serde_json::from_slice(&encoded.body).unwrap();
                 prop_assert!(upstream.is_object());
@@ -262,8 +269,8 @@ proptest! {
     fn no_bytes_make_a_decoder_panic(kind in any_kind(), bytes in vec(any::<u8>(), 0..200), status in 100_u16..600) {
         let bytes = Bytes::from(bytes);
         let _ = decode(kind, &bytes, &[7]);
-        let _ = provider::of(kind).decode_whole(bytes.clone(), &AnswerContext::default());
+        let _ = chat(kind).decode_whole(bytes.clone(), &AnswerContext::default());
         let now = std::time::SystemTime::UNIX_EPOCH;
-        let _ = provider::of(kind).decode_failure(status, &http::HeaderMap::new(), &bytes, "", now);
+        let _ = chat(kind).decode_failure(status, &http::HeaderMap::new(), &bytes, "", now);
     }
 }

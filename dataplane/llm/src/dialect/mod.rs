@@ -1,4 +1,18 @@
 //! What clients speak. A dialect reads and writes bytes; which provider answers in it, is for `provider` to know.
 
+use crate::endpoint::Endpoint;
+use crate::translate::Dialect;
+
+pub mod anthropic_messages;
 pub mod openai_chat;
 pub mod openai_models;
+pub mod openai_responses;
+
+/// The dialect of an endpoint whose answers are a model's words; `None` for those that ask for something else.
+pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
+    match endpoint {
+        Endpoint::ChatCompletions => Some(&openai_chat::OpenAIChat),
+        Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => None,
+        Endpoint::Embeddings | Endpoint::CountTokens => None,
+    }
+}

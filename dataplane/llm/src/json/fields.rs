@@ -28,7 +28,7 @@ pub enum FieldsError {
 }
 
 /// Validates `text` as a JSON object and writes into `found[i]` where the field `names[i]` stands. Names are compared
-/// after unescaping. `found` is as long as `names` and filled with `None`.
+/// after unescaping; an empty name is never found. `found` is as long as `names` and filled with `None`.
 pub fn find_fields(
     text: &[u8],
     names: &[&str],
@@ -66,6 +66,7 @@ fn match_key(key: &[u8], names: &[&str]) -> Option<(usize, Spelling)> {
         names
             .iter()
             .enumerate()
+            .filter(|(_, name)| !name.is_empty())
             .find_map(|(index, name)| Some((index, spelling(name)?)))
     };
     // Almost every key is plain ASCII and can be compared where it stands.

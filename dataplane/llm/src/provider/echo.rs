@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::openai_shaped::Rules;
-use crate::chat::ChatRequest;
 use crate::estimate;
+use crate::request::ModelRequest;
 
 pub(super) static ECHO: Rules = Rules::PLAIN;
 
@@ -29,7 +29,7 @@ pub enum EchoAnswer {
 /// Answers with the text of the last user message, cut at the request's output cap; where `tool_choice` demands a tool,
 /// with a call of it without arguments. A stream always ends with its usage: what the client did not ask for, the
 /// decoder takes out.
-pub fn answer(request: &ChatRequest, id: &str, created_unix_seconds: u64) -> EchoAnswer {
+pub fn answer(request: &ModelRequest, id: &str, created_unix_seconds: u64) -> EchoAnswer {
     let reply = Reply::to(request);
     let usage = Usage::of(request, &reply);
     let writer = Writer {
@@ -58,8 +58,8 @@ enum Content {
 }
 
 impl Reply {
-    fn to(request: &ChatRequest) -> Self {
-        let messages: Vec<Message> = serde_json::from_slice(request.messages()).unwrap_or_default();
+    fn to(request: &ModelRequest) -> Self {
+        let messages: Vec<Message> = serde_json::from_slice(request.input()).unwrap_or_default();
         // A tool's result is the end of the loop, else a client with a fixed `tool_choice` would call for ever.
         let has_result = messages.last().is_some_and(|message| message.role == "tool");
         if let Some(name) = demanded_tool(request).filter(|_| !has_result) {
@@ -129,7 +129,7 @@ fn piece_length(text: &str) -> usize {
 }
 
 /// The tool that must be called: the one that is named, or the first if any will do.
-fn demanded_tool(request: &ChatRequest) -> Option<String> {
+fn demanded_tool(request: &ModelRequest) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum ToolChoice {
@@ -248,7 +248,7 @@ struct Usage {
 }
 
 impl Usage {
-    fn of(request: &ChatRequest, reply: &Reply) -> Self {
+    fn of(request: &ModelRequest, reply: &Reply) -> Self {
         let prompt_tokens = estimate::input_tokens(request);
         let completion_tokens = reply.output_tokens * u64::from(request.choices);
         Self {

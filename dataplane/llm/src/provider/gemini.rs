@@ -9,8 +9,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{EncodeOptions, path};
-use crate::chat::BadRequest;
 use crate::hub;
+use crate::request::BadRequest;
 use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 
 mod answer;

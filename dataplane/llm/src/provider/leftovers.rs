@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
 use super::UnsupportedParameters;
-use crate::chat::BadRequest;
+use crate::request::BadRequest;
 
 /// Most names that are reported, and the longest of them: they come from the client, and stand in one response header.
 const NAMES_MAX: usize = 32;

@@ -1,18 +1,22 @@
 //! The providers: one file each, and [`of`], the only place that knows all of them.
 //!
-//! Those that speak `OpenAI`'s chat dialect share one adapter, `openai_shaped`, and differ in a list of rules: clients'
-//! bodies pass as they are. The others implement [`crate::translate::Wire`], and are translated.
+//! A provider says by which [`Service`] it serves an endpoint: natively where it speaks the client's dialect, so that
+//! bodies pass as they are, else through the hub, by its [`crate::translate::Wire`]. Those that speak `OpenAI`'s dialects
+//! share one adapter, `openai_shaped`, and differ in a list of rules.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::chat::{BadRequest, ChatRequest};
+use crate::endpoint::Endpoint;
 use crate::estimate::Size;
 use crate::failure::Failure;
-use crate::translate::Translated;
+use crate::request::{BadRequest, ModelRequest};
+use crate::service::Service;
+use crate::translate::Wire;
 use crate::usage::Usage;
 
 mod anthropic;
@@ -89,6 +93,44 @@ pub struct EncodeOptions<'a> {
     pub unsupported: UnsupportedParameters,
     /// The longest answer of the model in tokens, where it is declared: for providers that demand a cap.
     pub max_output_tokens_default: Option<u64>,
+    /// By which of a provider's two dialects the model is asked, where it has both.
+    pub api: ModelApi,
+    /// What the manifest says of the account.
+    pub account: Account<'a>,
+    /// Who made the model, where the manifest says (`VertexAI`).
+    pub publisher: Option<&'a str>,
+}
+
+/// By which dialect `OpenAI` and its like are asked for a model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ModelApi {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// Responses: the newest reasoning models take function tools only there.
+    Responses,
+}
+
+/// What a manifest says of an account that stands in addresses.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Account<'a> {
+    /// Nothing: the base URL says it all.
+    #[default]
+    Plain,
+    /// `AzureOpenAI`.
+    Azure {
+        /// `apiVersion`: a date, or `v1` for the path without one.
+        api_version: &'a str,
+        /// Deployments by the upstream name of their model; a model without one is a deployment of its own name.
+        deployments: &'a BTreeMap<String, String>,
+    },
+    /// `VertexAI`.
+    Vertex {
+        /// The project's id.
+        project: &'a str,
+        /// The region, or `global`, `us`, `eu`.
+        location: &'a str,
+    },
 }
 
 /// What happens with parameters that a provider does not have. Media, tools, output formats and several choices are not
@@ -123,6 +165,8 @@ pub struct Encoded {
 /// `strip_usage` is looked at.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnswerContext<'a> {
+    /// The request that is answered: some dialects repeat parts of it. `None` only in tests.
+    pub request: Option<&'a ModelRequest>,
     /// The request's id; an answer without an id of its own gets one made of it.
     pub id: &'a str,
     /// Now, Unix seconds; an answer without a time of its own gets this one.
@@ -149,7 +193,7 @@ pub struct WholeAnswer {
 /// The stream that most providers answer with.
 pub const SERVER_SENT_EVENTS: &str = "text/event-stream";
 
-/// One provider as chat clients meet it. No IO and no clock.
+/// One provider. No IO and no clock.
 pub trait Provider: Send + Sync {
     /// The base URL where the manifest gives none.
     fn default_base_url(&self) -> Option<&'static str>;
@@ -161,11 +205,40 @@ pub trait Provider: Send + Sync {
     /// call. They win over [`Encoded::headers`].
     fn forwarded_headers(&self) -> &'static [HeaderName];
 
-    /// The `content-type` of its streams, without parameters.
-    fn stream_content_type(&self) -> &'static str;
+    /// How it serves an endpoint. `Err`: not at all.
+    fn serve(&'static self, endpoint: Endpoint, options: &EncodeOptions<'_>) -> Result<Service, BadRequest>;
+}
 
-    /// Writes a chat request.
-    fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest>;
+/// A provider that speaks no client's dialect: every endpoint goes through the hub.
+struct Translated<W>(W);
+
+impl<W: Wire> Provider for Translated<W> {
+    fn default_base_url(&self) -> Option<&'static str> {
+        self.0.default_base_url()
+    }
+
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+        self.0.credential_header(credential)
+    }
+
+    fn forwarded_headers(&self) -> &'static [HeaderName] {
+        self.0.forwarded_headers()
+    }
+
+    fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
+        Service::translated(endpoint, &self.0)
+    }
+}
+
+/// An endpoint of a provider that speaks the client's dialect. No IO and no clock.
+pub trait Native: Send + Sync {
+    /// The `content-type` of its streams, without parameters.
+    fn stream_content_type(&self) -> &'static str {
+        SERVER_SENT_EVENTS
+    }
+
+    /// Writes a request.
+    fn encode(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest>;
 
     /// Reads a whole answer (status 2xx).
     fn decode_whole(&self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure>;
@@ -181,7 +254,7 @@ pub trait Provider: Send + Sync {
         now: SystemTime,
     ) -> Failure;
 
-    /// Reads a stream (status 2xx, [`Provider::stream_content_type`]).
+    /// Reads a stream (status 2xx, [`Native::stream_content_type`]).
     fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder>;
 }
 

@@ -10,13 +10,15 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::leftovers::Leftovers;
 use super::overrides::{overridden, override_fields};
-use super::{AnswerContext, EncodeOptions, Encoded, Provider, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer, bearer};
-use crate::chat::{BadRequest, ChatRequest, Field};
+use super::{AnswerContext, EncodeOptions, Encoded, Native, Provider, StreamDecoder, WholeAnswer, bearer};
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::dialect::openai_chat::{answer, stream};
+use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::json::{self, Kind};
+use crate::request::{BadRequest, Field, ModelRequest};
+use crate::service::{Service, not_served};
 use crate::splice::Edits;
 
 mod messages;
@@ -83,11 +85,16 @@ impl Provider for Rules {
         &FORWARDED_HEADERS
     }
 
-    fn stream_content_type(&self) -> &'static str {
-        SERVER_SENT_EVENTS
+    fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
+        match endpoint {
+            Endpoint::ChatCompletions => Ok(Service::Native(self)),
+            _ => Err(not_served(endpoint)),
+        }
     }
+}
 
-    fn encode_chat(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+impl Native for Rules {
+    fn encode(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
         if self.output_cap == OutputCap::AsWritten && self.request.is_none() {
             return self.encode_plainly(request, options);
         }
@@ -135,14 +142,14 @@ impl Provider for Rules {
 }
 
 impl Rules {
-    fn encode_plainly(&self, request: &ChatRequest, options: EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+    fn encode_plainly(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
         let mut edits = Edits::default();
         name_model(request, options.upstream_model, &mut edits);
         let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
         Ok(self.encoded(request, edits, dropped))
     }
 
-    fn encoded(&self, request: &ChatRequest, mut edits: Edits<'_>, dropped: Vec<String>) -> Encoded {
+    fn encoded(&self, request: &ModelRequest, mut edits: Edits<'_>, dropped: Vec<String>) -> Encoded {
         let strip_usage = self.asks_for_usage && request.stream && !request.include_usage;
         if strip_usage {
             ask_for_usage(request, &mut edits);
@@ -157,7 +164,7 @@ impl Rules {
     }
 }
 
-fn name_model(request: &ChatRequest, upstream_model: &str, edits: &mut Edits<'_>) {
+fn name_model(request: &ModelRequest, upstream_model: &str, edits: &mut Edits<'_>) {
     if request.model != upstream_model {
         let model = request
             .member(Field::Model)
@@ -170,7 +177,7 @@ impl OutputCap {
     /// Writes the cap that the request was counted by where the server looks for it. Without this the server would
     /// answer without a bound, and a budget would be overspent.
     /// Returns the name of the one that says nothing beside it.
-    fn edit(self, request: &ChatRequest, edits: &mut Edits<'_>) -> Option<&'static str> {
+    fn edit(self, request: &ModelRequest, edits: &mut Edits<'_>) -> Option<&'static str> {
         const TOKENS: &str = "max_tokens";
         const COMPLETION_TOKENS: &str = "max_completion_tokens";
         let ((from, own), (to, name)) = match self {
@@ -197,7 +204,7 @@ impl OutputCap {
 }
 
 /// Merges `include_usage: true` into `stream_options`, whose other members stay.
-fn ask_for_usage(request: &ChatRequest, edits: &mut Edits<'_>) {
+fn ask_for_usage(request: &ModelRequest, edits: &mut Edits<'_>) {
     const ASK: &str = "{\"include_usage\":true}";
     if let Some(value) = request.include_usage_value() {
         return edits.replace(value, "true");

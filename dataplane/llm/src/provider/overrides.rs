@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{BadRequest, ChatRequest, Field};
 use crate::json::{self, FieldsError, Repeats};
+use crate::request::{BadRequest, Field, ModelRequest};
 use crate::splice::Edits;
 
 /// Fields that a route cannot set: the gateway has routed, authorised and counted by them.
@@ -12,7 +12,7 @@ const NOT_OVERRIDABLE: [&str; 4] = ["model", "messages", "stream", "stream_optio
 /// Sets the fields that a route prescribes; returns the names of those it may not. `field_to_set` tells under which name
 /// the body carries a field. The body is searched once more, since routes may name any field and few do.
 pub(crate) fn override_fields<'a>(
-    request: &ChatRequest,
+    request: &ModelRequest,
     overrides: &'a [(String, String)],
     edits: &mut Edits<'a>,
     field_to_set: impl Fn(&'a str) -> &'a str,
@@ -45,9 +45,9 @@ pub(crate) fn override_fields<'a>(
 /// The request with those fields set, for adapters that read all of it; where there are none, the same one. A cap on the
 /// output is set where the reader looks first, so that a route's cap cannot be escaped by spelling the other one.
 pub(crate) fn overridden<'r>(
-    request: &'r ChatRequest,
+    request: &'r ModelRequest,
     overrides: &[(String, String)],
-) -> Result<(Cow<'r, ChatRequest>, Vec<String>), BadRequest> {
+) -> Result<(Cow<'r, ModelRequest>, Vec<String>), BadRequest> {
     if overrides.is_empty() {
         return Ok((Cow::Borrowed(request), Vec::new()));
     }
@@ -57,6 +57,6 @@ pub(crate) fn overridden<'r>(
         "max_tokens" if caps_completion => "max_completion_tokens",
         name => name,
     })?;
-    let request = ChatRequest::parse(edits.apply(&request.body))?;
+    let request = ModelRequest::parse(request.endpoint, edits.apply(&request.body))?;
     Ok((Cow::Owned(request), dropped))
 }

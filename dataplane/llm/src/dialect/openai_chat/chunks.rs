@@ -8,7 +8,7 @@ use super::render::{Image, ReasoningDetail, ToolCall, WireUsage, answer_id, bare
 use crate::estimate::Size;
 use crate::hub::{Delta, Event, FinishReason};
 use crate::provider::{AnswerContext, Progress};
-use crate::translate::WireFailure;
+use crate::translate::{StreamWriter, WireFailure};
 
 /// Writes the events of one answer.
 pub struct Writer {
@@ -34,7 +34,7 @@ struct Choice {
 }
 
 /// More choices than can be asked for: an index that somebody made up.
-const CHOICES_MAX: u32 = crate::chat::CHOICES_MAX;
+const CHOICES_MAX: u32 = crate::request::CHOICES_MAX;
 
 #[derive(Default, Serialize)]
 struct WireDelta<'a> {
@@ -64,6 +64,26 @@ struct Arguments<'a> {
     arguments: &'a str,
 }
 
+impl StreamWriter for Writer {
+    fn write(&mut self, events: &mut Vec<Event>, out: &mut Vec<Bytes>) -> Result<(), WireFailure> {
+        let mut bytes = Vec::new();
+        let mut result = Ok(());
+        for event in events.drain(..) {
+            if result.is_ok() && !self.progress.is_complete {
+                result = self.event(event, &mut bytes);
+            }
+        }
+        if !bytes.is_empty() {
+            out.push(bytes.into());
+        }
+        result
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
 impl Writer {
     /// For the answer to one request.
     pub fn new(context: &AnswerContext<'_>) -> Self {
@@ -77,26 +97,6 @@ impl Writer {
             choices: Vec::new(),
             progress: Progress::default(),
         }
-    }
-
-    /// What was seen so far.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// Writes what the events say, at most as one piece. `Err`: they break the order that [`Event`] promises.
-    pub fn write(&mut self, events: impl IntoIterator<Item = Event>, out: &mut Vec<Bytes>) -> Result<(), WireFailure> {
-        let mut bytes = Vec::new();
-        let mut result = Ok(());
-        for event in events {
-            if result.is_ok() && !self.progress.is_complete {
-                result = self.event(event, &mut bytes);
-            }
-        }
-        if !bytes.is_empty() {
-            out.push(bytes.into());
-        }
-        result
     }
 
     fn event(&mut self, event: Event, out: &mut Vec<u8>) -> Result<(), WireFailure> {

@@ -12,3 +12,28 @@ pub mod render;
 pub mod stream;
 pub mod to_hub;
 pub mod usage;
+
+use bytes::Bytes;
+
+use crate::hub;
+use crate::provider::AnswerContext;
+use crate::request::{BadRequest, ModelRequest};
+use crate::translate::{Dialect, StreamWriter};
+
+/// The dialect, for providers that speak something else.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenAIChat;
+
+impl Dialect for OpenAIChat {
+    fn read<'r>(&self, request: &'r ModelRequest) -> Result<hub::Request<'r>, BadRequest> {
+        to_hub::read(request)
+    }
+
+    fn answer(&self, answer: &hub::Answer, context: &AnswerContext<'_>) -> Bytes {
+        render::body(answer, context)
+    }
+
+    fn writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
+        Box::new(chunks::Writer::new(context))
+    }
+}

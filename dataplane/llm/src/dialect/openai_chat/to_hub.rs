@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{BadRequest, ChatRequest};
 use crate::hub::{Effort, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::json::{self, Kind};
+use crate::request::{BadRequest, ModelRequest};
 
 mod media;
 mod message;
@@ -55,7 +55,7 @@ const READ_HERE: [&str; 18] = [
 ];
 
 /// Reads a request that was parsed.
-pub fn read(request: &ChatRequest) -> Result<Request<'_>, BadRequest> {
+pub fn read(request: &ModelRequest) -> Result<Request<'_>, BadRequest> {
     let body = std::str::from_utf8(&request.body).expect("parse refuses a body that is not UTF-8");
     let mut reader = Reader {
         request: Request {

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::chat::BadRequest;
 use crate::hub::{CacheControl, Media, Part};
+use crate::request::BadRequest;
 
 /// A block as it goes out.
 #[derive(Serialize)]

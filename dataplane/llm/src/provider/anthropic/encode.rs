@@ -12,8 +12,8 @@ use super::block::{self, Block};
 use super::thinking::{self, Plan};
 use super::tools::{WireTool, WireToolChoice};
 use super::{sampling, tools};
-use crate::chat::BadRequest;
 use crate::hub::{self, OutputFormat, Request, Role};
+use crate::request::BadRequest;
 
 /// The cap where neither the client nor the manifest sets one: the provider demands one, and every model takes this.
 const MAX_TOKENS: u64 = 4096;

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use super::super::capability::{Claude, Sampling};
 use super::super::leftovers::{Leftovers, raw};
 use super::thinking::Plan;
-use crate::chat::BadRequest;
 use crate::hub::Request;
+use crate::request::BadRequest;
 
 /// The fields that go out.
 #[derive(Default)]

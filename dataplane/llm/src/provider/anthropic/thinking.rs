@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::super::capability::{Claude, Off, Thinking};
 use super::super::leftovers::Leftovers;
-use crate::chat::BadRequest;
 use crate::hub::{Effort, Part, Reasoning, Request, Role};
+use crate::request::BadRequest;
 
 /// The least budget that is accepted.
 const BUDGET_MIN: u64 = 1024;

@@ -8,9 +8,9 @@ use serde_json::value::RawValue;
 use super::super::capability::Claude;
 use super::super::leftovers::{Leftovers, raw};
 use super::block::Cache;
-use crate::chat::BadRequest;
 use crate::hub::{Request, Tool, ToolChoice};
 use crate::json::{self, Repeats};
+use crate::request::BadRequest;
 
 #[derive(Serialize)]
 #[serde(untagged)]

@@ -9,11 +9,11 @@ use super::generation::{self, GenerationConfig};
 use super::part::{self, Content};
 use super::thinking;
 use super::tools::{self, ToolConfig, WireTool};
-use crate::chat::BadRequest;
 use crate::hub::{Part, Request, Role};
 use crate::provider::EncodeOptions;
 use crate::provider::capability::gemini::{Gemini, gemini};
 use crate::provider::leftovers::{Leftovers, Passed};
+use crate::request::BadRequest;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::BadRequest;
 use crate::hub::Request;
 use crate::json::{self, Kind};
 use crate::provider::leftovers::{Leftovers, raw};
+use crate::request::BadRequest;
 
 /// Fields that only tune caching, billing or the provider's own records.
 const HARMLESS: [&str; 4] = [

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use super::fields::{GenerationFields, ImageConfig};
 use super::thinking;
-use crate::chat::BadRequest;
 use crate::hub::{OutputFormat, Request};
 use crate::provider::capability::gemini::Gemini;
 use crate::provider::leftovers::Leftovers;
+use crate::request::BadRequest;
 
 /// Most stop texts that are accepted.
 const STOP_SEQUENCES_MAX: usize = 5;

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::part::WirePart;
-use crate::chat::BadRequest;
 use crate::hub::Media;
+use crate::request::BadRequest;
 
 /// Bytes.
 #[derive(Serialize)]

@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 
 use super::media::{self, Blob, FileData};
 use super::signature;
-use crate::chat::BadRequest;
 use crate::hub::{self, MergedTurn, Part, Request, Role};
 use crate::json::{self, Kind};
 use crate::provider::capability::gemini::Gemini;
 use crate::provider::leftovers::raw;
+use crate::request::BadRequest;
 
 /// What one side said at once.
 #[derive(Serialize)]

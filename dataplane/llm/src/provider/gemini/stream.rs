@@ -6,8 +6,8 @@
 
 use super::answer::{self, End, PromptFeedback};
 use super::usage::WireUsage;
-use crate::chat::CHOICES_MAX;
 use crate::hub::{Delta, Event, FinishReason, Output};
+use crate::request::CHOICES_MAX;
 use crate::sse::{self, Events};
 use crate::translate::{EventDecoder, WireFailure};
 

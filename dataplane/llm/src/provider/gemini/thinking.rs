@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use crate::chat::BadRequest;
 use crate::hub::{Effort, Reasoning};
 use crate::provider::capability::gemini::{Gemini, Thinking};
 use crate::provider::leftovers::Leftovers;
+use crate::request::BadRequest;
 
 /// As many tokens as the model sees fit.
 const DYNAMIC_BUDGET: i64 = -1;

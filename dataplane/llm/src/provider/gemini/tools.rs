@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use crate::chat::BadRequest;
 use crate::hub::{Request, Tool, ToolChoice};
 use crate::json::{self, Repeats};
 use crate::provider::leftovers::{Leftovers, raw};
+use crate::request::BadRequest;
 
 /// An entry of `tools`.
 pub(super) enum WireTool<'r> {

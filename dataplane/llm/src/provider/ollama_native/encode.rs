@@ -10,8 +10,8 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::super::EncodeOptions;
 use super::super::leftovers::{Leftovers, Passed};
-use crate::chat::BadRequest;
 use crate::hub::{self, Effort, Media, OutputFormat, Part, Reasoning, Request, Role, Tool, ToolChoice};
+use crate::request::BadRequest;
 
 /// Options of the model that are no fields of the client's dialect, and are taken from it by their names here.
 const OPTIONS: [&str; 11] = [

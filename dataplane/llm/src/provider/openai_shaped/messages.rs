@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::super::leftovers::Leftovers;
 use super::request::{elements, members, stays};
-use crate::chat::BadRequest;
 use crate::json::{self, Kind, Member};
+use crate::request::BadRequest;
 use crate::splice::Edits;
 
 /// What a server wants in messages. All of them know no `developer`, who is written as `system`.

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use super::super::leftovers::Leftovers;
 use super::messages::{self, MessageRules};
-use crate::chat::{BadRequest, ChatRequest};
 use crate::json::{self, Kind, Member};
+use crate::request::{BadRequest, ModelRequest};
 use crate::splice::Edits;
 
 /// What a server does with the fields of a request.
@@ -63,7 +63,7 @@ pub(in super::super) enum FieldRule {
 
 /// Writes the rules' edits. The caps on the output are the caller's, save that `surplus_cap` goes.
 pub(super) fn edit<'r>(
-    request: &'r ChatRequest,
+    request: &'r ModelRequest,
     rules: &'static RequestRules,
     upstream_model: &str,
     surplus_cap: Option<&str>,

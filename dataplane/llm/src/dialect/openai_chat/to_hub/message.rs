@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 
 use super::Text;
 use super::part::{Content, WireCache, WirePart};
-use crate::chat::BadRequest;
 use crate::hub::{CacheControl, Part, Role, Turn};
 use crate::json::{self, Kind};
+use crate::request::BadRequest;
 
 #[derive(Debug, Deserialize)]
 struct Message<'a> {

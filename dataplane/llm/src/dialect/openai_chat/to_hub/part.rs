@@ -7,8 +7,8 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 use super::Text;
 use super::media::{self, is_base64};
-use crate::chat::BadRequest;
 use crate::hub::{CacheControl, Part};
+use crate::request::BadRequest;
 
 /// `content`: a string, a list of parts, or nothing.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! A chat request as it arrived: the bytes, and where in them the few fields stand that the gateway reads.
+//! A request as it arrived: the bytes, and where in them the few fields stand that the gateway reads.
 //!
 //! Nothing else is interpreted, so a parameter released this morning works this morning. A field that is read may be
 //! spelt only once and only so: were `"model"` and `"Model"` both let through, the gateway would authorise one model and
@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::endpoint::Endpoint;
 use crate::json::{self, FieldsError, Kind, Member, Problem, Repeats, SyntaxError};
 
 /// Longest accepted model name, in characters. The longest in use (Bedrock's profile ARNs) stay below half of it.
@@ -16,72 +17,128 @@ pub const MODEL_LENGTH_MAX: usize = 256;
 /// Most choices that one request may ask for; `OpenAI`'s own bound.
 pub const CHOICES_MAX: u32 = 128;
 
-/// A parsed `POST /v1/chat/completions` body. Only the top-level fields below are read; all else stays bytes.
+/// A parsed body of a request to a model. Only the top-level fields below are read; all else stays bytes.
 #[derive(Clone, Debug)]
-pub struct ChatRequest {
+pub struct ModelRequest {
+    /// What was called.
+    pub endpoint: Endpoint,
     /// The body as received.
     pub body: Bytes,
     /// `model`, unescaped.
     pub model: String,
     /// `stream`.
     pub stream: bool,
-    /// `stream_options.include_usage`.
+    /// Whether the client wants usage in its stream: `stream_options.include_usage` where the dialect has it.
     pub include_usage: bool,
-    /// `max_completion_tokens`, else `max_tokens`.
+    /// The cap on the output, by whatever name.
     pub max_output_tokens: Option<u64>,
     /// `n`: how many choices are asked for, 1 to [`CHOICES_MAX`].
     pub choices: u32,
     /// `user`, unescaped.
     pub user: Option<String>,
-    fields: [Option<Member>; NAMES.len()],
+    fields: [Option<Member>; FIELDS],
     include_usage_value: Option<Range<usize>>,
 }
 
-/// The top-level fields that the gateway reads, in the order of [`NAMES`].
+/// The top-level fields that the gateway reads, in the order of [`names`].
 #[derive(Clone, Copy)]
 pub(crate) enum Field {
     Model,
-    Messages,
+    /// What the model is asked: `messages`, `prompt` or `input`.
+    Input,
     Stream,
     StreamOptions,
+    /// `max_tokens`, or what the dialect calls it.
     MaxTokens,
     MaxCompletionTokens,
     N,
     User,
     Tools,
     ToolChoice,
+    /// What stands beside the conversation: `system` or `instructions`.
+    Instructions,
 }
 
-const NAMES: [&str; 10] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "user",
-    "tools",
-    "tool_choice",
-];
+const FIELDS: usize = 11;
 
-impl ChatRequest {
+/// The fields of an endpoint; one that it does not have has no name.
+const fn names(endpoint: Endpoint) -> &'static [&'static str; FIELDS] {
+    match endpoint {
+        Endpoint::ChatCompletions => &[
+            "model",
+            "messages",
+            "stream",
+            "stream_options",
+            "max_tokens",
+            "max_completion_tokens",
+            "n",
+            "user",
+            "tools",
+            "tool_choice",
+            "",
+        ],
+        Endpoint::Completions => &[
+            "model",
+            "prompt",
+            "stream",
+            "stream_options",
+            "max_tokens",
+            "",
+            "n",
+            "user",
+            "",
+            "",
+            "",
+        ],
+        Endpoint::Embeddings => &["model", "input", "", "", "", "", "", "user", "", "", ""],
+        Endpoint::Responses => &[
+            "model",
+            "input",
+            "stream",
+            "",
+            "max_output_tokens",
+            "",
+            "",
+            "user",
+            "tools",
+            "tool_choice",
+            "instructions",
+        ],
+        Endpoint::Messages | Endpoint::CountTokens => &[
+            "model",
+            "messages",
+            "stream",
+            "",
+            "max_tokens",
+            "",
+            "",
+            "",
+            "tools",
+            "tool_choice",
+            "system",
+        ],
+    }
+}
+
+impl ModelRequest {
     /// Checks the whole body (UTF-8, JSON grammar, depth) and finds the fields that the gateway reads.
-    pub fn parse(body: Bytes) -> Result<Self, BadRequest> {
-        let mut fields = [const { None }; NAMES.len()];
-        json::find_fields(&body, &NAMES, Repeats::Refuse, &mut fields).map_err(|error| match error {
+    pub fn parse(endpoint: Endpoint, body: Bytes) -> Result<Self, BadRequest> {
+        let names = names(endpoint);
+        let mut fields = [const { None }; FIELDS];
+        json::find_fields(&body, names, Repeats::Refuse, &mut fields).map_err(|error| match error {
             FieldsError::Syntax(error) => BadRequest::unreadable(error),
             FieldsError::NotAnObject => {
                 BadRequest::new("invalid_type", None, "the request body must be a JSON object".into())
             }
-            FieldsError::Repeated(index) => BadRequest::repeated(NAMES[index]),
+            FieldsError::Repeated(index) => BadRequest::repeated(names[index]),
         })?;
         let reader = Reader {
             body: &body,
+            names,
             fields: &fields,
         };
         let model = reader.model()?;
-        reader.required_array(Field::Messages)?;
+        reader.input(endpoint)?;
         let (include_usage, include_usage_value) = reader.stream_options()?;
         let max_completion_tokens = reader.integer(Field::MaxCompletionTokens)?;
         let max_tokens = reader.integer(Field::MaxTokens)?;
@@ -89,6 +146,7 @@ impl ChatRequest {
         let choices = reader.choices()?;
         let user = reader.user()?;
         Ok(Self {
+            endpoint,
             model,
             stream,
             include_usage,
@@ -101,9 +159,14 @@ impl ChatRequest {
         })
     }
 
-    /// `messages`, the JSON array as it was written.
-    pub fn messages(&self) -> &[u8] {
-        self.value(Field::Messages).unwrap_or_default()
+    /// What the model is asked, the JSON as it was written: `messages`, `prompt` or `input`.
+    pub fn input(&self) -> &[u8] {
+        self.value(Field::Input).unwrap_or_default()
+    }
+
+    /// `system` or `instructions` as it was written.
+    pub fn instructions(&self) -> &[u8] {
+        self.value(Field::Instructions).unwrap_or_default()
     }
 
     /// `tools` as it was written.
@@ -138,7 +201,8 @@ impl ChatRequest {
 /// Reads the fields one by one; `null` is as good as absent wherever `OpenAI` takes it so.
 struct Reader<'a> {
     body: &'a [u8],
-    fields: &'a [Option<Member>; NAMES.len()],
+    names: &'static [&'static str; FIELDS],
+    fields: &'a [Option<Member>; FIELDS],
 }
 
 impl<'a> Reader<'a> {
@@ -148,7 +212,7 @@ impl<'a> Reader<'a> {
     }
 
     fn required(&self, field: Field) -> Result<&'a [u8], BadRequest> {
-        let name = NAMES[field as usize];
+        let name = self.names[field as usize];
         self.value(field).ok_or_else(|| {
             BadRequest::new(
                 "missing_field",
@@ -171,20 +235,31 @@ impl<'a> Reader<'a> {
         self.value(Field::User).map(|value| text(value, "user")).transpose()
     }
 
-    fn required_array(&self, field: Field) -> Result<(), BadRequest> {
-        match json::kind(self.required(field)?) {
-            Kind::Array => Ok(()),
-            _ => Err(BadRequest::wrong_type(NAMES[field as usize], "an array")),
+    /// What the model is asked has the form of the endpoint; what stands in it is read later, or by the provider.
+    fn input(&self, endpoint: Endpoint) -> Result<(), BadRequest> {
+        let (accepted, wanted): (&[Kind], _) = match endpoint {
+            Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => (&[Kind::Array], "an array"),
+            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => {
+                (&[Kind::String, Kind::Array], "a string or an array")
+            }
+        };
+        // A stored conversation or prompt may stand for it.
+        if endpoint == Endpoint::Responses && self.value(Field::Input).is_none() {
+            return Ok(());
         }
+        if accepted.contains(&json::kind(self.required(Field::Input)?)) {
+            return Ok(());
+        }
+        Err(BadRequest::wrong_type(self.names[Field::Input as usize], wanted))
     }
 
     fn boolean(&self, field: Field) -> Result<bool, BadRequest> {
         self.value(field)
-            .map_or(Ok(false), |value| boolean(value, NAMES[field as usize]))
+            .map_or(Ok(false), |value| boolean(value, self.names[field as usize]))
     }
 
     fn integer(&self, field: Field) -> Result<Option<u64>, BadRequest> {
-        let name = NAMES[field as usize];
+        let name = self.names[field as usize];
         let Some(value) = self.value(field) else {
             return Ok(None);
         };

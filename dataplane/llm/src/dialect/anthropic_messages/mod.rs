@@ -1,0 +1,3 @@
+//! Anthropic's Messages: what the `anthropic` SDKs speak.
+
+pub mod error;

@@ -1,0 +1,22 @@
+//! The error event of a Responses stream.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+/// The event that ends a stream with an error; `body` is that of an error answer. The members of the error stand at the
+/// top, as the dialect has them, and also in `error`: released SDKs raise on that and would hand a plain event on.
+pub fn event(body: &[u8]) -> Bytes {
+    let mut members = match serde_json::from_slice(body) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let error = members.remove("error").unwrap_or_default();
+    let mut event = Map::new();
+    event.insert("type".into(), "error".into());
+    for key in ["code", "message", "param"] {
+        event.insert(key.into(), error.get(key).cloned().unwrap_or_default());
+    }
+    event.insert("error".into(), error);
+    let event = Value::Object(event);
+    format!("event: error\ndata: {event}\n\n").into()
+}
