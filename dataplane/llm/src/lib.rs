@@ -7,6 +7,7 @@ pub mod estimate;
 pub mod failure;
 pub mod hub;
 pub mod json;
+pub mod multipart;
 pub mod provider;
 pub mod request;
 pub mod scrub;

@@ -1,14 +1,16 @@
-//! Token usage in disjoint classes: a token is counted in exactly one of them, so that a price is a plain sum.
+//! Usage in disjoint classes: a token is counted in exactly one of them, so that a price is a plain sum.
 
-/// Tokens of one answer by class. The classes are disjoint; decoders subtract.
+/// Tokens of one answer by class, and what else is sold. The classes are disjoint; decoders subtract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Uncached text input.
     pub input_tokens: u64,
     /// Input read from the provider's prompt cache.
     pub cached_input_tokens: u64,
-    /// Input written to the provider's prompt cache.
+    /// Input written to the provider's prompt cache, for minutes.
     pub cache_write_tokens: u64,
+    /// Input written to the provider's prompt cache for an hour.
+    pub cache_write_1h_tokens: u64,
     /// Visible output.
     pub output_tokens: u64,
     /// Reasoning output.
@@ -17,6 +19,8 @@ pub struct Usage {
     pub audio_input_tokens: u64,
     /// Audio output.
     pub audio_output_tokens: u64,
+    /// Pictures made, where they are sold by the piece.
+    pub images: u64,
     /// Counted here instead of reported by the provider (a hang-up, a provider that reports none).
     pub is_estimated: bool,
 }
@@ -48,7 +52,12 @@ impl Usage {
 
     /// All input classes together.
     pub fn total_input_tokens(&self) -> u64 {
-        self.input_tokens + self.cached_input_tokens + self.cache_write_tokens + self.audio_input_tokens
+        self.input_tokens + self.cached_input_tokens + self.total_cache_write_tokens() + self.audio_input_tokens
+    }
+
+    /// Input written to the provider's prompt cache, for however long.
+    pub fn total_cache_write_tokens(&self) -> u64 {
+        self.cache_write_tokens + self.cache_write_1h_tokens
     }
 
     /// All output classes together.

@@ -298,7 +298,7 @@ fn usage(usage: Option<Usage>) -> Value {
         json!({
             "input": usage.input_tokens,
             "cachedInput": usage.cached_input_tokens,
-            "cacheWrite": usage.cache_write_tokens,
+            "cacheWrite": usage.total_cache_write_tokens(),
             "audioInput": usage.audio_input_tokens,
             "output": usage.output_tokens,
             "reasoning": usage.reasoning_tokens,

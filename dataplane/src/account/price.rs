@@ -60,16 +60,20 @@ pub fn cost(usage: &Usage, price: &Price) -> NanoUsd {
         input_tokens,
         cached_input_tokens,
         cache_write_tokens,
+        cache_write_1h_tokens,
         output_tokens,
         reasoning_tokens,
         audio_input_tokens,
         audio_output_tokens,
+        images,
         is_estimated: _,
     } = *usage;
+    let cache_write = price.cache_write.unwrap_or(price.input);
     let classes = [
         (input_tokens, price.input),
         (cached_input_tokens, price.cached_input.unwrap_or(price.input)),
-        (cache_write_tokens, price.cache_write.unwrap_or(price.input)),
+        (cache_write_tokens, cache_write),
+        (cache_write_1h_tokens, price.cache_write_1h.unwrap_or(cache_write)),
         (output_tokens, price.output),
         (reasoning_tokens, price.reasoning.unwrap_or(price.output)),
         (audio_input_tokens, price.audio_input.unwrap_or(price.input)),
@@ -78,7 +82,8 @@ pub fn cost(usage: &Usage, price: &Price) -> NanoUsd {
     let total = classes.into_iter().fold(0_u128, |sum, (tokens, price)| {
         sum.saturating_add(u128::from(tokens) * u128::from(price))
     });
-    NanoUsd(u64::try_from(total.div_ceil(TOKENS_PER_PRICE)).unwrap_or(u64::MAX))
+    let of_images = u128::from(images) * u128::from(price.image.unwrap_or(0));
+    NanoUsd(u64::try_from(total.div_ceil(TOKENS_PER_PRICE).saturating_add(of_images)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -138,6 +143,34 @@ mod tests {
                 ..Usage::default()
             },
             "0.00037",
+        );
+    }
+
+    #[test]
+    fn a_cache_write_for_an_hour_and_a_picture_have_prices_of_their_own() {
+        let price = Price {
+            cache_write: Some(3_000_000_000),
+            cache_write_1h: Some(6_000_000_000),
+            image: Some(40_000_000),
+            ..GPT_4O
+        };
+        let usage = Usage {
+            cache_write_tokens: 1_000,
+            cache_write_1h_tokens: 1_000,
+            images: 2,
+            ..Usage::default()
+        };
+        assert_eq!(cost(&usage, &price).to_string(), "0.089");
+        assert_eq!(
+            cost(
+                &usage,
+                &Price {
+                    cache_write_1h: None,
+                    ..price
+                }
+            )
+            .to_string(),
+            "0.086"
         );
     }
 

@@ -290,7 +290,7 @@ impl WireUsage {
             total_tokens: prompt_tokens + completion_tokens,
             prompt_tokens_details: PromptDetails {
                 cached_tokens: usage.cached_input_tokens,
-                cache_write_tokens: usage.cache_write_tokens,
+                cache_write_tokens: usage.total_cache_write_tokens(),
                 audio_tokens: usage.audio_input_tokens,
             },
             completion_tokens_details: CompletionDetails {
@@ -298,7 +298,7 @@ impl WireUsage {
                 audio_tokens: usage.audio_output_tokens,
             },
             cache_read_input_tokens: usage.cached_input_tokens,
-            cache_creation_input_tokens: usage.cache_write_tokens,
+            cache_creation_input_tokens: usage.total_cache_write_tokens(),
         }
     }
 }

@@ -69,7 +69,7 @@ pub fn read(json: &[u8]) -> Option<Usage> {
         reasoning_tokens,
         audio_input_tokens,
         audio_output_tokens,
-        is_estimated: false,
+        ..Usage::default()
     })
 }
 
@@ -132,7 +132,7 @@ mod tests {
             output_tokens: 16,
             reasoning_tokens: 30,
             audio_output_tokens: 4,
-            is_estimated: false,
+            ..Usage::default()
         };
         assert_eq!(usage, Some(expected));
     }

@@ -91,10 +91,10 @@ impl WireUsage {
     /// The same in disjoint classes.
     pub(super) fn read(&self) -> Usage {
         let count = |count: Option<u64>| count.unwrap_or(0).min(COUNT_MAX);
-        let by_life = self.cache_creation.map(|cache| {
-            let hour = cache.ephemeral_1h_input_tokens.min(COUNT_MAX);
-            hour + cache.ephemeral_5m_input_tokens.min(COUNT_MAX)
-        });
+        let by_life = self.cache_creation.unwrap_or_default();
+        let hour = by_life.ephemeral_1h_input_tokens.min(COUNT_MAX);
+        let written =
+            count(self.cache_creation_input_tokens).max(hour + by_life.ephemeral_5m_input_tokens.min(COUNT_MAX));
         let output = count(self.output_tokens);
         let reasoning = self
             .output_tokens_details
@@ -102,7 +102,8 @@ impl WireUsage {
         Usage {
             input_tokens: count(self.input_tokens),
             cached_input_tokens: count(self.cache_read_input_tokens),
-            cache_write_tokens: count(self.cache_creation_input_tokens.max(by_life)),
+            cache_write_tokens: written - hour,
+            cache_write_1h_tokens: hour,
             output_tokens: output - reasoning,
             reasoning_tokens: reasoning,
             ..Usage::default()
