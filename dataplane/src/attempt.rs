@@ -7,7 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
@@ -21,16 +20,18 @@ use headgate_llm::service::Service;
 use crate::answer::{Answer, BegunStream, WholeBody, cut};
 use crate::deadline::MovingDeadline;
 use crate::exchange::Exchange;
+use crate::outgoing::Outgoing;
 use crate::refusal::Refusal;
 use crate::route::{Plan, retry};
 use crate::runtime::provider::PreparedProvider;
 use crate::upstream::Lease;
 use crate::upstream::body::AnswerBody;
+use crate::upstream::request_body::RequestBody;
 
 /// How large a whole answer may be, decoded.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How much of an error answer is read: error objects are small, error pages of proxies are not.
-const ERROR_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// How much of a stream may come before its first content.
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
 /// Providers' headers that go back to the client; all others (cookies, organisations, limits of our account) stay here.
@@ -57,13 +58,7 @@ pub async fn attempt(
     exchange: &mut Exchange,
 ) -> Result<Attempted, Refusal> {
     let backend = &plan.backend;
-    let options = EncodeOptions {
-        upstream_model: backend.upstream_model(),
-        overrides: &backend.overrides,
-        unsupported: backend.provider.unsupported_parameters,
-        max_output_tokens_default: backend.model.max_output_tokens,
-        ..EncodeOptions::default()
-    };
+    let options = encode_options(plan);
     let service = backend.provider.adapter.serve(request.endpoint, &options)?;
     let encoded = service.encode(request, &options)?;
     let until = Instant::now() + plan.timeouts.total;
@@ -106,6 +101,18 @@ pub async fn attempt(
             _ => return Err(Refusal::Upstream(failure)),
         }
         retries_done += 1;
+    }
+}
+
+/// What the plan decided and the provider's adapter must write into a request.
+pub(crate) fn encode_options(plan: &Plan) -> EncodeOptions<'_> {
+    let backend = &plan.backend;
+    EncodeOptions {
+        upstream_model: backend.upstream_model(),
+        overrides: &backend.overrides,
+        unsupported: backend.provider.unsupported_parameters,
+        max_output_tokens_default: backend.model.max_output_tokens,
+        ..EncodeOptions::default()
     }
 }
 
@@ -169,30 +176,14 @@ impl Call<'_> {
         Ok((answer, HeaderMap::new()))
     }
 
-    fn request_to_provider(&self) -> Result<Request<Full<Bytes>>, Failure> {
-        let provider = self.provider();
-        let uri = provider
-            .address
-            .uri(&self.encoded.path)
-            .map_err(|error| Failure::new(FailureKind::Connection, error.to_string()))?;
-        let mut request = Request::new(Full::new(self.encoded.body.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = provider.headers.clone();
-        for (name, value) in &self.encoded.headers {
-            request.headers_mut().entry(name).or_insert_with(|| value.clone());
-        }
-        for name in &provider.forward_headers {
-            if let Some(value) = self.caller_headers.get(name) {
-                request.headers_mut().entry(name).or_insert_with(|| value.clone());
-            }
-        }
-        for name in provider.adapter.forwarded_headers() {
-            if let Some(value) = self.caller_headers.get(name) {
-                request.headers_mut().insert(name, value.clone());
-            }
-        }
-        Ok(request)
+    fn request_to_provider(&self) -> Result<Request<RequestBody>, Failure> {
+        let outgoing = Outgoing {
+            method: Method::POST,
+            path: &self.encoded.path,
+            headers: &self.encoded.headers,
+            caller_headers: self.caller_headers,
+        };
+        outgoing.request(self.provider(), RequestBody::whole(self.encoded.body.clone()))
     }
 
     fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
@@ -268,13 +259,13 @@ impl Call<'_> {
             Ok(body) => body.collect(ERROR_BYTES_MAX).await.unwrap_or_default(),
             Err(_) => Bytes::new(),
         };
-        let credential = self.provider().credential.as_ref().map_or("", |text| text.as_str());
+        let credential = self.provider().credential_text();
         self.service
             .decode_failure(status, &headers, &body, credential, SystemTime::now())
     }
 }
 
-async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) async fn within<T>(deadline: Instant, call: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     tokio::time::timeout_at(deadline, call).await.unwrap_or_else(|_| {
         Err(Failure::new(
             FailureKind::Timeout,
@@ -289,7 +280,7 @@ fn unix_seconds() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-fn passing_headers(headers: &HeaderMap) -> HeaderMap {
+pub(crate) fn passing_headers(headers: &HeaderMap) -> HeaderMap {
     let mut passing = HeaderMap::new();
     for name in &ANSWER_HEADERS {
         if let Some(value) = headers.get(name) {

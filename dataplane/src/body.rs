@@ -16,6 +16,19 @@ pub const JSON_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long a body may take as a whole: the largest one at one megabit a second.
 const TOTAL: Duration = Duration::from_secs(300);
 
+/// The same of a body that may also be a form, whose parts are looked at when it is read.
+pub fn check_passing_head(headers: &HeaderMap) -> Result<(), Refusal> {
+    match check_head(headers) {
+        Err(Refusal::UnsupportedMediaType) if is_form(headers) => check_encoding(headers),
+        checked => checked,
+    }
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| essence(value.as_bytes()).eq_ignore_ascii_case(b"multipart/form-data"))
+}
+
 /// Refuses what is said of a JSON body before it is read: another type, an encoding that hides its size, a length beyond
 /// the bound.
 pub fn check_head(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -25,16 +38,19 @@ pub fn check_head(headers: &HeaderMap) -> Result<(), Refusal> {
     if !is_json(content_type) {
         return Err(Refusal::UnsupportedMediaType);
     }
-    if headers
-        .get(header::CONTENT_ENCODING)
-        .is_some_and(|encoding| encoding != "identity")
-    {
-        return Err(Refusal::UnsupportedEncoding);
-    }
+    check_encoding(headers)?;
     match content_length(headers) {
         Some(length) if length > JSON_BYTES_MAX as u64 => Err(Refusal::BodyTooLarge(JSON_BYTES_MAX)),
         _ => Ok(()),
     }
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(Refusal::UnsupportedEncoding);
+    }
+    Ok(())
 }
 
 /// Reads the whole body. One that arrives in one piece is not copied.
@@ -132,17 +148,19 @@ impl<B: Body<Data = Bytes> + Unpin> Reader<B> {
     }
 }
 
+/// A type without its parameters.
+fn essence(content_type: &[u8]) -> &[u8] {
+    let parts = content_type.split(|&byte| byte == b';').next();
+    parts.unwrap_or_default().trim_ascii()
+}
+
 /// `application/json` or a `+json` type, whatever its parameters.
 fn is_json(content_type: &[u8]) -> bool {
-    let essence = content_type
-        .split(|&byte| byte == b';')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii();
+    let essence = essence(content_type);
     essence.eq_ignore_ascii_case(b"application/json") || essence.to_ascii_lowercase().ends_with(b"+json")
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

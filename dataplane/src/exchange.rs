@@ -74,10 +74,14 @@ impl Exchange {
         &self.gateway
     }
 
-    /// What the usage so far costs; `None` where the price is unknown.
+    /// What the usage so far costs; `None` where the price is unknown, or what was used.
     pub fn cost(&self) -> Option<NanoUsd> {
         let price = self.plan.as_ref()?.backend.price()?;
-        Some(cost(&self.usage.unwrap_or_default(), price))
+        let is_unread = matches!(self.endpoint, Endpoint::PassThrough(_));
+        match &self.usage {
+            Some(usage) => Some(cost(usage, price)),
+            None => (!is_unread).then(NanoUsd::default),
+        }
     }
 
     /// The body was read and understood.

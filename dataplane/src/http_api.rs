@@ -14,6 +14,7 @@ use http::{HeaderMap, Method, Request};
 use tower::Service;
 
 use headgate_llm::endpoint::{Endpoint, ErrorShape};
+use headgate_llm::pass_through::PassThrough;
 
 use crate::gateway::Gateway;
 use crate::pipeline::RequestBody;
@@ -34,6 +35,10 @@ impl DataRoutes {
         let router = Endpoint::ALL.into_iter().fold(Router::new(), |router, endpoint| {
             let ask = async move |State(gateway), request| ask_model(gateway, endpoint, request).await;
             router.route(endpoint.path(), post(ask))
+        });
+        let router = PassThrough::ALL.into_iter().fold(router, |router, what| {
+            let pass = async move |State(gateway), request| pass_through(gateway, what, request).await;
+            router.route(what.path(), post(pass))
         });
         let router = router
             .route("/v1/models", get(list_models))
@@ -63,18 +68,33 @@ impl DataRoutes {
     }
 }
 
-/// A panic costs its own request: the record closes by being dropped, the client gets a 500, the connection lives on.
 async fn ask_model<B: RequestBody>(gateway: Arc<Gateway>, endpoint: Endpoint, request: Request<B>) -> Response {
     let trace_id = TraceId::of(request.headers());
     let asked = pipeline::ask_model(Arc::clone(&gateway), endpoint, trace_id, request);
-    let answered = AssertUnwindSafe(asked).catch_unwind();
-    answered.await.unwrap_or_else(|_| {
+    caught(&gateway, endpoint.error_shape(), trace_id, asked).await
+}
+
+async fn pass_through(gateway: Arc<Gateway>, what: PassThrough, request: Request<Body>) -> Response {
+    let trace_id = TraceId::of(request.headers());
+    let shape = Endpoint::PassThrough(what).error_shape();
+    let passed = pipeline::pass_through(Arc::clone(&gateway), what, trace_id, request);
+    caught(&gateway, shape, trace_id, passed).await
+}
+
+/// A panic costs its own request: the record closes by being dropped, the client gets a 500, the connection lives on.
+async fn caught(
+    gateway: &Gateway,
+    shape: ErrorShape,
+    trace_id: TraceId,
+    answering: impl Future<Output = Response>,
+) -> Response {
+    AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         gateway.metrics.panics.inc();
         tracing::error!(
             trace_id = trace_id.as_str(),
             "a panic was caught; this is a defect of the gateway"
         );
-        reply::refusal_only(&Refusal::Internal, endpoint.error_shape(), trace_id)
+        reply::refusal_only(&Refusal::Internal, shape, trace_id)
     })
 }
 

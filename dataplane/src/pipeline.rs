@@ -4,6 +4,8 @@
 //! (`Authenticated`, `Plan`, `Answer`), so a step can be neither skipped nor swapped. Only this file knows the order, and
 //! only this file writes the `Exchange`.
 //!
+//! What asks no model, or passes unread, has shorter ways in `pipeline/`.
+//!
 //! To come, each at its place: admit (limits and budgets) after the plan, screening before and after the attempt, the
 //! cache around it.
 
@@ -26,9 +28,15 @@ use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::reply;
-use crate::route::{plan, visible_models};
+use crate::route::plan;
 use crate::runtime::Runtime;
 use crate::trace::TraceId;
+
+mod models;
+mod pass_through;
+
+pub use models::{list_models, retrieve_model};
+pub use pass_through::pass_through;
 
 /// A body as a client sends it, or as a test makes it.
 pub trait RequestBody: http_body::Body<Data = Bytes> + Send + Unpin {}
@@ -57,16 +65,7 @@ async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) ->
     let gateway = Arc::clone(exchange.gateway());
     let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
     let (head, body) = request.into_parts();
-
-    let authenticated = authenticate(&runtime, &head.headers, SystemTime::now());
-    exchange.caller = authenticated.as_ref().ok().cloned();
-    let caller = match authenticated.and_then(|caller| check_head(&head.headers).map(|()| caller)) {
-        Ok(caller) => caller,
-        Err(refusal) => {
-            exchange.is_body_unread = !discard_small(&head.headers, body, gateway.bounds.body_idle_timeout).await;
-            return Err(refusal);
-        }
-    };
+    let (caller, body) = admit_caller(exchange, &runtime, &head.headers, body, check_head).await?;
 
     let bytes = read_json(&head.headers, body, gateway.bounds.body_idle_timeout).await?;
     exchange.is_body_unread = false;
@@ -92,6 +91,27 @@ async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) ->
     };
     exchange.in_work = None;
     attempted
+}
+
+/// Who sends this, if a key opens for it and `check` finds nothing wrong with the head. A small body of a refused request
+/// is read to its end.
+async fn admit_caller<B: RequestBody>(
+    exchange: &mut Exchange,
+    runtime: &Runtime,
+    headers: &HeaderMap,
+    body: B,
+    check: fn(&HeaderMap) -> Result<(), Refusal>,
+) -> Result<(Authenticated, B), Refusal> {
+    let authenticated = authenticate(runtime, headers, SystemTime::now());
+    exchange.caller = authenticated.as_ref().ok().cloned();
+    match authenticated.and_then(|caller| check(headers).map(|()| caller)) {
+        Ok(caller) => Ok((caller, body)),
+        Err(refusal) => {
+            let idle = exchange.gateway().bounds.body_idle_timeout;
+            exchange.is_body_unread = !discard_small(headers, body, idle).await;
+            Err(refusal)
+        }
+    }
 }
 
 fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
@@ -137,28 +157,4 @@ fn refuse_request_config(headers: &HeaderMap) -> Result<(), Refusal> {
     } else {
         Ok(())
     }
-}
-
-/// `GET /v1/models`: what this key may use.
-pub fn list_models(gateway: &Gateway, headers: &HeaderMap) -> Result<Response, Refusal> {
-    let (runtime, caller) = authenticated(gateway, headers)?;
-    let models = visible_models(&runtime, &caller);
-    Ok(reply::models(&models, runtime.prepared_at_unix_seconds))
-}
-
-/// `GET /v1/models/{id}`, where the id may hold slashes.
-pub fn retrieve_model(gateway: &Gateway, headers: &HeaderMap, id: &str) -> Result<Response, Refusal> {
-    let (runtime, caller) = authenticated(gateway, headers)?;
-    let plan = plan(&runtime, &caller, id, None)?;
-    Ok(reply::model(
-        id,
-        &plan.backend.provider.name.name,
-        runtime.prepared_at_unix_seconds,
-    ))
-}
-
-fn authenticated(gateway: &Gateway, headers: &HeaderMap) -> Result<(Arc<Runtime>, Authenticated), Refusal> {
-    let runtime = gateway.live.get().ok_or(Refusal::NotReady)?;
-    let caller = authenticate(&runtime, headers, SystemTime::now())?;
-    Ok((runtime, caller))
 }

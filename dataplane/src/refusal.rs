@@ -26,6 +26,8 @@ pub enum Refusal {
     KeyRefused(String),
     /// The key's allow-lists do not have it.
     ModelNotAllowed(String),
+    /// The request names no model, and nothing says which provider it is for.
+    NoProvider,
     /// No route, declared model or `provider/model` of that name, as far as this key can see.
     ModelNotFound(String),
     /// `x-headgate-provider` names a provider that the model's route does not lead to.
@@ -87,7 +89,9 @@ impl Refusal {
             Self::ModelNotAllowed(_) | Self::UnknownPrice(_) | Self::RequestConfigForbidden => StatusCode::FORBIDDEN,
             Self::ModelNotFound(_) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest(_) | Self::BodyCut | Self::ProviderNotOnRoute => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BodyCut | Self::ProviderNotOnRoute | Self::NoProvider => {
+                StatusCode::BAD_REQUEST
+            }
             Self::UnsupportedMediaType | Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -108,6 +112,7 @@ impl Refusal {
             Self::ModelNotAllowed(_) => "model_not_allowed",
             Self::ModelNotFound(_) => "model_not_found",
             Self::ProviderNotOnRoute => "provider_not_on_route",
+            Self::NoProvider => "provider_not_named",
             Self::RequestConfigForbidden => "request_config_forbidden",
             Self::UnknownPrice(_) => "unknown_price",
             Self::TargetUnavailable(_) => "target_unavailable",
@@ -157,10 +162,15 @@ impl Refusal {
             Self::ProviderNotOnRoute => {
                 "The header x-headgate-provider names a provider that this model's route does not lead to. Leave it out."
             }
+            Self::NoProvider => {
+                "This request names no model, so it must say whose it is: name a provider that this key may use in the header x-headgate-provider, or give the key a defaultProvider."
+            }
             Self::RequestConfigForbidden => {
                 "A config header is not allowed on this route. Leave x-portkey-config and x-headgate-config out."
             }
-            Self::UnsupportedMediaType => "Send `content-type: application/json`.",
+            Self::UnsupportedMediaType => {
+                "Send `content-type: application/json`, or a form (`multipart/form-data`) where the endpoint takes files."
+            }
             Self::UnsupportedEncoding => "Send the body without `content-encoding`.",
             Self::BodyTimeout => "The request body stopped arriving. Send it again.",
             Self::BodyCut => "The request body broke off. Send it again.",

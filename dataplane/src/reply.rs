@@ -26,6 +26,14 @@ pub fn whole(exchange: &Exchange, passing: HeaderMap, dropped: &[String], body: 
     response
 }
 
+/// The head of an answer that passes as it is.
+pub fn relayed_head(exchange: &Exchange, passing: HeaderMap) -> Response<()> {
+    let mut response = Response::new(());
+    let cost = exchange.usage.and_then(|_| exchange.cost());
+    *response.headers_mut() = answer_headers(exchange, cost, passing, &[]);
+    response
+}
+
 /// The head of a stream.
 pub fn stream_head(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) -> Response<()> {
     let mut response = Response::new(());
@@ -99,7 +107,9 @@ pub fn error_event(refusal: &Refusal, endpoint: Endpoint, trace_id: TraceId) -> 
     match endpoint {
         Endpoint::Messages | Endpoint::CountTokens => anthropic::event(&body),
         Endpoint::Responses => openai_responses::error::event(&body),
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => openai::event(&body),
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::PassThrough(_) => {
+            openai::event(&body)
+        }
     }
 }
 

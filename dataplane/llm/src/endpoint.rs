@@ -1,5 +1,7 @@
 //! The endpoints that ask a model, each with a request, an answer, a stream and an error of its own.
 
+use crate::pass_through::PassThrough;
+
 /// What a client calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Endpoint {
@@ -16,6 +18,8 @@ pub enum Endpoint {
     Messages,
     /// `POST /v1/messages/count_tokens`: what the input of such a request comes to.
     CountTokens,
+    /// One whose bodies pass unread.
+    PassThrough(PassThrough),
 }
 
 /// The form of an error that a client's SDK reads.
@@ -28,7 +32,7 @@ pub enum ErrorShape {
 }
 
 impl Endpoint {
-    /// All of them.
+    /// Those whose requests are read.
     pub const ALL: [Self; 6] = [
         Self::ChatCompletions,
         Self::Completions,
@@ -47,13 +51,16 @@ impl Endpoint {
             Self::Responses => "/v1/responses",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::PassThrough(what) => what.path(),
         }
     }
 
     /// The form of its errors.
     pub const fn error_shape(self) -> ErrorShape {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => ErrorShape::OpenAI,
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses | Self::PassThrough(_) => {
+                ErrorShape::OpenAI
+            }
             Self::Messages | Self::CountTokens => ErrorShape::Anthropic,
         }
     }

@@ -8,6 +8,7 @@ pub mod failure;
 pub mod hub;
 pub mod json;
 pub mod multipart;
+pub mod pass_through;
 pub mod provider;
 pub mod request;
 pub mod scrub;

@@ -27,16 +27,18 @@ pub enum FormError {
 /// A step of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A part begins; its value starts at this offset from the beginning of the form.
+    /// A part begins. Offsets count from the beginning of the form.
     Part {
         /// `name` of its `content-disposition`; empty: it has none.
         name: String,
+        /// Where the line break before its delimiter stands.
+        part_start: u64,
         /// Where its value starts.
         value_start: u64,
     },
-    /// The value of the part ends before this offset.
+    /// A part ends.
     PartEnd {
-        /// Where it ends.
+        /// Where its value ends, and the line break before the next delimiter stands.
         value_end: u64,
     },
     /// The form is whole; what follows is no part of it.
@@ -52,6 +54,8 @@ pub struct Scanner {
     window: Vec<u8>,
     /// Where `window` begins, two more than in the form: the form is read as if a line break stood before it.
     window_start: u64,
+    /// Where the last delimiter stood.
+    delimiter_start: u64,
     state: State,
 }
 
@@ -78,6 +82,7 @@ impl Scanner {
             delimiter: [b"\r\n--", boundary.as_bytes()].concat(),
             window: LINE_BREAK.to_vec(),
             window_start: 0,
+            delimiter_start: 0,
             state: State::Preamble,
         })
     }
@@ -107,8 +112,9 @@ impl Scanner {
                 let Some(found) = memmem::find(rest, &self.delimiter) else {
                     return Ok(None);
                 };
+                self.delimiter_start = self.offset(at + found);
                 if self.state == State::Value {
-                    let value_end = self.offset(at + found);
+                    let value_end = self.delimiter_start;
                     steps.push(Step::PartEnd { value_end });
                 }
                 self.state = State::Head;
@@ -116,9 +122,10 @@ impl Scanner {
             }
             State::Head => {
                 if rest.starts_with(b"--") {
+                    let length = rest.len();
                     self.state = State::End;
                     steps.push(Step::End);
-                    return Ok(Some(rest.len()));
+                    return Ok(Some(length));
                 }
                 let Some(end) = memmem::find(rest, b"\r\n\r\n") else {
                     let too_long = rest.len() > HEAD_BYTES_MAX;
@@ -127,10 +134,23 @@ impl Scanner {
                 let length = end + 4;
                 let name = part_name(&rest[..end])?;
                 let value_start = self.offset(at + length);
-                steps.push(Step::Part { name, value_start });
+                steps.push(Step::Part {
+                    name,
+                    part_start: self.delimiter_start,
+                    value_start,
+                });
                 self.state = State::Value;
                 Ok(Some(length))
             }
+        }
+    }
+
+    /// Up to where the form is understood: what stands before it belongs to parts that were told of.
+    pub fn understood(&self) -> u64 {
+        match self.state {
+            State::Head => self.delimiter_start,
+            State::Preamble | State::Value => self.offset(0),
+            State::End => self.offset(self.window.len()),
         }
     }
 
@@ -200,12 +220,11 @@ fn parameters_of(text: &str) -> Option<Vec<(String, String)>> {
     while !rest.is_empty() {
         let (name, behind) = rest.split_once('=')?;
         let behind = behind.trim_start();
-        let (value, behind) = match behind.strip_prefix('"') {
-            Some(quoted) => unquoted(quoted)?,
-            None => {
-                let end = behind.find(';').unwrap_or(behind.len());
-                (behind[..end].trim().to_owned(), &behind[end..])
-            }
+        let (value, behind) = if let Some(quoted) = behind.strip_prefix('"') {
+            unquoted(quoted)?
+        } else {
+            let end = behind.find(';').unwrap_or(behind.len());
+            (behind[..end].trim().to_owned(), &behind[end..])
         };
         parameters.push((name.trim().to_ascii_lowercase(), value));
         let behind = behind.trim_start();
@@ -233,10 +252,12 @@ fn unquoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Where in a form's beginning the value of `model` stands.
+/// Where in a form the part `model` stands.
 #[derive(Debug, Default)]
 pub struct ModelPart {
-    open: Option<u64>,
+    open: Option<(u64, u64)>,
+    /// From the line break before its delimiter to that before the next, once it is whole.
+    pub part: Option<Range<u64>>,
     /// The value, once it is whole.
     pub value: Option<Range<u64>>,
     /// A second one was seen.
@@ -246,19 +267,29 @@ pub struct ModelPart {
 }
 
 impl ModelPart {
+    /// Where the part begins that is not whole yet.
+    pub fn open_since(&self) -> Option<u64> {
+        self.open.map(|(part_start, _)| part_start)
+    }
+
     /// Takes the steps of a form in order.
     pub fn see(&mut self, steps: impl IntoIterator<Item = Step>) {
         for step in steps {
             match step {
                 // Readers that ignore case would take the other spelling.
-                Step::Part { name, value_start } if name.eq_ignore_ascii_case("model") => {
+                Step::Part {
+                    name,
+                    part_start,
+                    value_start,
+                } if name.eq_ignore_ascii_case("model") => {
                     self.is_repeated |= self.value.is_some() || name != "model";
-                    self.open = Some(value_start);
+                    self.open = Some((part_start, value_start));
                 }
                 Step::Part { .. } => {}
                 Step::PartEnd { value_end } => {
-                    if let Some(start) = self.open.take() {
-                        self.value.get_or_insert(start..value_end);
+                    if let Some((part_start, value_start)) = self.open.take() {
+                        self.value.get_or_insert(value_start..value_end);
+                        self.part.get_or_insert(part_start..value_end);
                     }
                 }
                 Step::End => self.has_ended = true,

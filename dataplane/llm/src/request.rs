@@ -91,6 +91,7 @@ const fn names(endpoint: Endpoint) -> &'static [&'static str; FIELDS] {
             "",
         ],
         Endpoint::Embeddings => &["model", "input", "", "", "", "", "", "user", "", "", ""],
+        Endpoint::PassThrough(_) => &["model", "", "stream", "", "", "", "n", "user", "", "", ""],
         Endpoint::Responses => &[
             "model",
             "input",
@@ -137,7 +138,7 @@ impl ModelRequest {
             names,
             fields: &fields,
         };
-        let model = reader.model()?;
+        let model = reader.model(endpoint)?;
         reader.input(endpoint)?;
         let (include_usage, include_usage_value) = reader.stream_options()?;
         let max_completion_tokens = reader.integer(Field::MaxCompletionTokens)?;
@@ -222,7 +223,11 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn model(&self) -> Result<String, BadRequest> {
+    fn model(&self, endpoint: Endpoint) -> Result<String, BadRequest> {
+        let has_default = matches!(endpoint, Endpoint::PassThrough(what) if what.has_default_model());
+        if has_default && self.value(Field::Model).is_none() {
+            return Ok(String::new());
+        }
         let model = text(self.required(Field::Model)?, "model")?;
         if model.is_empty() || model.chars().count() > MODEL_LENGTH_MAX {
             let message = format!("`model` must have 1 to {MODEL_LENGTH_MAX} characters");
@@ -242,6 +247,7 @@ impl<'a> Reader<'a> {
             Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => {
                 (&[Kind::String, Kind::Array], "a string or an array")
             }
+            Endpoint::PassThrough(_) => return Ok(()),
         };
         // A stored conversation or prompt may stand for it.
         if endpoint == Endpoint::Responses && self.value(Field::Input).is_none() {

@@ -113,7 +113,7 @@ impl Service {
 }
 
 /// The refusal of an endpoint that a provider does not have.
-pub(crate) fn not_served(endpoint: Endpoint) -> BadRequest {
+pub fn not_served(endpoint: Endpoint) -> BadRequest {
     let message = format!(
         "the model's provider has nothing that answers {}; use another endpoint or another model",
         endpoint.path()

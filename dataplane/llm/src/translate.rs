@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::dialect::openai_chat::error::ErrorObject;
 use crate::failure::{Failure, FailureKind};
 use crate::hub;
+use crate::pass_through::PassThrough;
 use crate::provider::{AnswerContext, EncodeOptions, Progress, SERVER_SENT_EVENTS};
 use crate::request::{BadRequest, ModelRequest};
 use crate::scrub::scrub;
@@ -34,6 +35,11 @@ pub trait Wire: Send + Sync + 'static {
     /// The `content-type` of its streams, without parameters.
     fn stream_content_type(&self) -> &'static str {
         SERVER_SENT_EVENTS
+    }
+
+    /// See [`crate::provider::Provider::pass_through`].
+    fn pass_through(&self, _what: PassThrough, _options: &EncodeOptions<'_>) -> Option<Cow<'static, str>> {
+        None
     }
 
     /// Writes a request. What the provider lacks is refused, or left out as `options` say.

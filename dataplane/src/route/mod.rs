@@ -94,6 +94,40 @@ pub fn plan(
     Err(Refusal::ModelNotFound(model.to_owned()))
 }
 
+/// Plans a request that names no model: for the provider it names, else for the key's default.
+pub fn plan_without_model(
+    runtime: &Runtime,
+    caller: &Authenticated,
+    wanted_provider: Option<&str>,
+) -> Result<Plan, Refusal> {
+    let name = wanted_provider
+        .or(caller.record.default_provider.as_deref())
+        .ok_or(Refusal::NoProvider)?;
+    for table in tables(runtime, caller) {
+        if let Some(reason) = table.unavailable_providers.get(name) {
+            return Err(Refusal::TargetUnavailable(reason.clone()));
+        }
+        let Some(provider) = table.providers.get(name).filter(|name| may_use_provider(caller, name)) else {
+            continue;
+        };
+        let Some(provider) = runtime.providers.get(provider) else {
+            continue;
+        };
+        return Ok(Plan {
+            route: None,
+            timeouts: provider.timeouts,
+            backend: PlannedBackend {
+                provider: Arc::clone(provider),
+                model: Arc::clone(&provider.without_model),
+                overrides: Arc::default(),
+                undeclared_name: None,
+            },
+            retry: Arc::clone(&IMPLICIT_RETRY),
+        });
+    }
+    Err(Refusal::NoProvider)
+}
+
 /// The tables in the order in which they are asked: the key's own namespace, then the shared ones.
 fn tables<'r>(runtime: &'r Runtime, caller: &Authenticated) -> impl Iterator<Item = &'r ModelTable> {
     let own = runtime.tables.get(&caller.name.namespace);

@@ -45,6 +45,8 @@ pub struct PreparedProvider {
     pub pool: Arc<Pool>,
     /// Declared models by the name clients ask for.
     pub models: Map<String, Arc<PreparedModel>>,
+    /// Stands for the model in requests that name none.
+    pub without_model: Arc<PreparedModel>,
     /// What undeclared models share, where the provider discovers models.
     pub undeclared: Option<Arc<PreparedModel>>,
     /// Whether a model without a price may be called.
@@ -118,6 +120,8 @@ pub enum PrepareProviderError {
 const USER_AGENT: &str = concat!("headgate/", env!("CARGO_PKG_VERSION"));
 /// The metric label that undeclared models share, so that callers cannot grow the label set.
 const UNDECLARED: &str = "other";
+/// The metric label of requests that name no model.
+const WITHOUT_MODEL: &str = "none";
 
 impl PreparedProvider {
     pub(super) fn prepare(
@@ -160,9 +164,20 @@ impl PreparedProvider {
             )
         });
         let models = models.collect();
+        let without_model = Arc::new(PreparedModel::undeclared(
+            WITHOUT_MODEL,
+            record.kind.is_local(),
+            label_header.clone(),
+            metrics.backend(label, WITHOUT_MODEL),
+        ));
         let undeclared = record.discovers_models.then(|| {
             let metrics = metrics.backend(label, UNDECLARED);
-            Arc::new(PreparedModel::undeclared(record.kind.is_local(), label_header, metrics))
+            Arc::new(PreparedModel::undeclared(
+                UNDECLARED,
+                record.kind.is_local(),
+                label_header,
+                metrics,
+            ))
         });
         Ok(Self {
             name: name.clone(),
@@ -178,12 +193,18 @@ impl PreparedProvider {
             timeouts: Timeouts::from(record.timeouts),
             pool,
             models,
+            without_model,
             undeclared,
             refuses_unknown_price: record.unknown_price == UnknownPrice::Deny,
             unsupported_parameters: policy_of(record.unsupported_parameters),
             answered_attempts: metrics.answered_attempts(label),
             address,
         })
+    }
+
+    /// The credential as it was sent; empty: none.
+    pub fn credential_text(&self) -> &str {
+        self.credential.as_ref().map_or("", |text| text.as_str())
     }
 
     /// Removes our credential from what the provider said.
@@ -206,9 +227,9 @@ impl PreparedModel {
         }
     }
 
-    fn undeclared(is_free: bool, provider: HeaderValue, metrics: BackendMetrics) -> Self {
+    fn undeclared(name: &str, is_free: bool, provider: HeaderValue, metrics: BackendMetrics) -> Self {
         Self {
-            answer_headers: answer_headers::of_model(provider, UNDECLARED),
+            answer_headers: answer_headers::of_model(provider, name),
             upstream_model: String::new(),
             max_output_tokens: None,
             price: is_free.then(Price::default),

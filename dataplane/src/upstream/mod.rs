@@ -8,14 +8,13 @@ pub mod address;
 pub mod body;
 pub mod connect;
 mod pool;
+pub mod request_body;
 pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 
 use headgate_llm::failure::{Failure, FailureKind};
@@ -23,6 +22,7 @@ use headgate_llm::failure::{Failure, FailureKind};
 use address::AddressPolicy;
 use connect::{ConnectError, Connector, Target};
 use pool::{Pool, SendError};
+use request_body::RequestBody;
 use tls::TlsError;
 
 pub use pool::Lease;
@@ -62,7 +62,7 @@ impl Upstream {
     /// Sends a request (path and `Host` in it) and waits for the head of its answer. The caller sets the deadline;
     /// dropping the future, or the body of the answer before its end, closes the connection, which is how a provider
     /// learns that nobody listens any more. Whoever reads the body to its end gives the lease back.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, Lease), Failure> {
+    pub async fn send(&self, request: Request<RequestBody>) -> Result<(Response<Incoming>, Lease), Failure> {
         self.pool
             .send(request)
             .await

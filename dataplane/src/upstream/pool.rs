@@ -8,14 +8,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use tokio::time::Instant;
 
 use super::connect::{ConnectError, Connector};
+use super::request_body::RequestBody;
 
 /// How long an idle connection is kept, give or take a sweep. Below the 60 s after which common load balancers drop idle connections, so that we
 /// close first and no request meets a dead one.
@@ -28,7 +27,7 @@ const IDLE_CONNECTIONS_MAX: usize = 512;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 128;
 
-type Sender = SendRequest<Full<Bytes>>;
+type Sender = SendRequest<RequestBody>;
 
 /// Why a request got no head of an answer.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +84,7 @@ impl Pool {
     /// Sends on an idle connection, or on a new one.
     pub(super) async fn send(
         self: &Arc<Self>,
-        mut request: Request<Full<Bytes>>,
+        mut request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         while let Some(mut sender) = self.take() {
             if sender.ready().await.is_err() {

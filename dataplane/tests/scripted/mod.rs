@@ -25,8 +25,10 @@ pub struct Received {
     pub line: String,
     /// Lower-case names and values.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body as JSON; `Null` if it is none.
     pub body: Value,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Received {
@@ -163,8 +165,14 @@ async fn read_request(stream: &mut TcpStream) -> Received {
         if bytes.len() < head_end + 4 + length {
             continue;
         }
-        let body = serde_json::from_slice(&bytes[head_end + 4..]).expect("a JSON body");
-        return Received { line, headers, body };
+        let bytes = bytes.split_off(head_end + 4);
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        return Received {
+            line,
+            headers,
+            body,
+            bytes,
+        };
     }
 }
 

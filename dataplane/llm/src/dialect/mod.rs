@@ -12,7 +12,11 @@ pub mod openai_responses;
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&openai_chat::OpenAIChat),
-        Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => None,
-        Endpoint::Embeddings | Endpoint::CountTokens => None,
+        Endpoint::Completions
+        | Endpoint::Responses
+        | Endpoint::Messages
+        | Endpoint::Embeddings
+        | Endpoint::CountTokens
+        | Endpoint::PassThrough(_) => None,
     }
 }

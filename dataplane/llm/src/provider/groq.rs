@@ -4,6 +4,7 @@
 
 use super::openai_shaped::{Added, FieldRule, IsSent, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
 use crate::dialect::openai_chat::mend::Mend;
+use crate::pass_through::PassThrough;
 
 pub(super) static GROQ: Rules = Rules {
     default_base_url: Some("https://api.groq.com/openai/v1"),
@@ -38,6 +39,11 @@ pub(super) static GROQ: Rules = Rules {
         failures: &[],
         usage_in: Some("x_groq"),
     }),
+    passes: &[
+        PassThrough::Speech,
+        PassThrough::Transcriptions,
+        PassThrough::Translations,
+    ],
     ..Rules::PLAIN
 };
 

@@ -4,6 +4,7 @@
 
 use super::openai_shaped::{FieldRule, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
 use crate::dialect::openai_chat::mend::Mend;
+use crate::pass_through::PassThrough;
 
 pub(super) static MISTRAL: Rules = Rules {
     default_base_url: Some("https://api.mistral.ai/v1"),
@@ -64,6 +65,7 @@ pub(super) static MISTRAL: Rules = Rules {
         failures: &["error"],
         usage_in: None,
     }),
+    passes: &[PassThrough::Moderations, PassThrough::Transcriptions],
     ..Rules::PLAIN
 };
 

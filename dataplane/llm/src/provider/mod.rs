@@ -14,8 +14,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::endpoint::Endpoint;
 use crate::estimate::Size;
 use crate::failure::Failure;
-use crate::request::{BadRequest, ModelRequest};
+use crate::pass_through::PassThrough;
+use crate::request::{BadRequest, Field, ModelRequest};
 use crate::service::Service;
+use crate::splice::Edits;
 use crate::translate::Wire;
 use crate::usage::Usage;
 
@@ -207,6 +209,9 @@ pub trait Provider: Send + Sync {
 
     /// How it serves an endpoint. `Err`: not at all.
     fn serve(&'static self, endpoint: Endpoint, options: &EncodeOptions<'_>) -> Result<Service, BadRequest>;
+
+    /// The path behind the base URL at which it has an endpoint whose bodies pass unread; `None`: it does not.
+    fn pass_through(&self, what: PassThrough, options: &EncodeOptions<'_>) -> Option<Cow<'static, str>>;
 }
 
 /// A provider that speaks no client's dialect: every endpoint goes through the hub.
@@ -227,6 +232,10 @@ impl<W: Wire> Provider for Translated<W> {
 
     fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
         Service::translated(endpoint, &self.0)
+    }
+
+    fn pass_through(&self, what: PassThrough, options: &EncodeOptions<'_>) -> Option<Cow<'static, str>> {
+        self.0.pass_through(what, options)
     }
 }
 
@@ -266,6 +275,21 @@ fn bearer(credential: &str) -> Option<(HeaderName, HeaderValue)> {
     let mut value = HeaderValue::from_str(&format!("Bearer {credential}")).ok()?;
     value.set_sensitive(true);
     Some((header::AUTHORIZATION, value))
+}
+
+/// Writes the name by which the provider knows the model.
+pub(crate) fn name_model(request: &ModelRequest, upstream_model: &str, edits: &mut Edits<'_>) {
+    if request.model != upstream_model {
+        let model = request
+            .member(Field::Model)
+            .expect("parse refuses a request without a model");
+        edits.replace(model.value.clone(), json_string(upstream_model));
+    }
+}
+
+/// A string as JSON.
+pub(crate) fn json_string(text: &str) -> String {
+    serde_json::to_string(text).expect("a string can always be written as JSON")
 }
 
 /// Bytes of a provider's stream in, bytes of the client's stream out.

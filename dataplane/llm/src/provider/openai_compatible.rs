@@ -1,6 +1,10 @@
 //! Any server that speaks `/chat/completions`: vLLM, llama.cpp, TGI, a proxy. What it understands is known to the caller
-//! and not to us, so nothing is renamed.
+//! and not to us, so nothing is renamed, and every endpoint that passes unread is passed on.
 
 use super::openai_shaped::Rules;
+use crate::pass_through::PassThrough;
 
-pub(super) static OPENAI_COMPATIBLE: Rules = Rules::PLAIN;
+pub(super) static OPENAI_COMPATIBLE: Rules = Rules {
+    passes: &PassThrough::ALL,
+    ..Rules::PLAIN
+};

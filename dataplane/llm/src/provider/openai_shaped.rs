@@ -10,13 +10,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::leftovers::Leftovers;
 use super::overrides::{overridden, override_fields};
-use super::{AnswerContext, EncodeOptions, Encoded, Native, Provider, StreamDecoder, WholeAnswer, bearer};
+use super::{
+    AnswerContext, EncodeOptions, Encoded, Native, Provider, StreamDecoder, WholeAnswer, bearer, json_string,
+    name_model,
+};
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::dialect::openai_chat::{answer, stream};
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::json::{self, Kind};
+use crate::pass_through::{PassThrough, path_beside};
 use crate::request::{BadRequest, Field, ModelRequest};
 use crate::service::{Service, not_served};
 use crate::splice::Edits;
@@ -38,6 +42,8 @@ pub(super) struct Rules {
     pub(super) output_cap: OutputCap,
     /// Streams tell their usage when asked with `stream_options`; else they do so anyway, or never.
     pub(super) asks_for_usage: bool,
+    /// Which endpoints it has beside those that are read, at paths beside that of its chat.
+    pub(super) passes: &'static [PassThrough],
     /// What it wants otherwise in requests.
     pub(super) request: Option<&'static RequestRules>,
     /// What it says otherwise in answers.
@@ -62,6 +68,7 @@ impl Rules {
         chat_path: "/chat/completions",
         output_cap: OutputCap::AsWritten,
         asks_for_usage: true,
+        passes: &[],
         request: None,
         answers: None,
     };
@@ -90,6 +97,11 @@ impl Provider for Rules {
             Endpoint::ChatCompletions => Ok(Service::Native(self)),
             _ => Err(not_served(endpoint)),
         }
+    }
+
+    fn pass_through(&self, what: PassThrough, _options: &EncodeOptions<'_>) -> Option<Cow<'static, str>> {
+        let has_it = self.passes.contains(&what);
+        has_it.then(|| path_beside(self.chat_path, what))
     }
 }
 
@@ -164,15 +176,6 @@ impl Rules {
     }
 }
 
-fn name_model(request: &ModelRequest, upstream_model: &str, edits: &mut Edits<'_>) {
-    if request.model != upstream_model {
-        let model = request
-            .member(Field::Model)
-            .expect("parse refuses a request without a model");
-        edits.replace(model.value.clone(), json_string(upstream_model));
-    }
-}
-
 impl OutputCap {
     /// Writes the cap that the request was counted by where the server looks for it. Without this the server would
     /// answer without a bound, and a budget would be overspent.
@@ -218,8 +221,4 @@ fn ask_for_usage(request: &ModelRequest, edits: &mut Edits<'_>) {
     }
     let is_empty = text[1..].trim_ascii_start().starts_with(b"}");
     edits.insert_field(options.value.start + 1, "\"include_usage\"", "true", is_empty);
-}
-
-fn json_string(text: &str) -> String {
-    serde_json::to_string(text).expect("a string can always be written as JSON")
 }

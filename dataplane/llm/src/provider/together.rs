@@ -4,6 +4,7 @@
 
 use super::openai_shaped::{FieldRule, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
 use crate::dialect::openai_chat::mend::Mend;
+use crate::pass_through::PassThrough;
 
 pub(super) static TOGETHER: Rules = Rules {
     default_base_url: Some("https://api.together.xyz/v1"),
@@ -30,5 +31,12 @@ pub(super) static TOGETHER: Rules = Rules {
         failures: &[],
         usage_in: None,
     }),
+    passes: &[
+        PassThrough::ImageGenerations,
+        PassThrough::Speech,
+        PassThrough::Transcriptions,
+        PassThrough::Translations,
+        PassThrough::Rerank,
+    ],
     ..Rules::PLAIN
 };

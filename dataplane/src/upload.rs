@@ -1,0 +1,420 @@
+//! A client's form on its way to a provider: never held whole, its part `model` read, rewritten and kept unique.
+//!
+//! The model must stand within the first mebibyte, since nothing can be planned before it is known, or in the header
+//! `x-headgate-model`. In that case the part is written at the front, and one that comes late is taken out. A second one
+//! breaks the upload: the provider might serve that.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, header};
+use http_body::{Body, Frame, SizeHint};
+
+use headgate_llm::multipart::{FormError, ModelPart, Scanner, Step};
+use headgate_llm::request::{BadRequest, MODEL_LENGTH_MAX};
+
+use crate::body::content_length;
+use crate::deadline::MovingDeadline;
+use crate::pipeline::RequestBody;
+use crate::refusal::Refusal;
+use crate::upstream::request_body::UploadFailed;
+
+/// How far the model is sought.
+const SEARCH_BYTES_MAX: usize = 1024 * 1024;
+/// The largest upload: what the largest file endpoint in use takes.
+pub const UPLOAD_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// How long an upload may take as a whole: the largest one at some ten megabits a second.
+const TOTAL: Duration = Duration::from_secs(600);
+
+static MODEL_HEADER: HeaderName = HeaderName::from_static("x-headgate-model");
+
+/// A form whose beginning was read.
+pub struct Form<B> {
+    /// The model it asks for; empty: none, and none is needed.
+    pub model: String,
+    beginning: Beginning,
+    rest: Rest<B>,
+}
+
+/// What was read so far.
+struct Beginning {
+    bytes: Bytes,
+    /// Where the value of `model` stands in `bytes`.
+    value: Option<std::ops::Range<usize>>,
+    /// What the client says of the whole length.
+    length: Option<u64>,
+}
+
+/// What is still to come.
+struct Rest<B> {
+    body: B,
+    deadline: MovingDeadline,
+    scanner: Scanner,
+    model: ModelPart,
+    steps: Vec<Step>,
+    read: u64,
+    late: Option<Late>,
+}
+
+/// Takes a late part out: what is not understood yet is held back.
+#[derive(Default)]
+struct Late {
+    held: BytesMut,
+    held_start: u64,
+}
+
+impl<B: RequestBody> Form<B> {
+    /// Reads as far as the model. `needs_model`: a form without one is refused.
+    pub async fn read(headers: &HeaderMap, body: B, idle: Duration, needs_model: bool) -> Result<Self, Refusal> {
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .map_or(&b""[..], |value| value.as_bytes());
+        let scanner = Scanner::new(content_type).ok_or(Refusal::UnsupportedMediaType)?;
+        let length = content_length(headers);
+        if length.is_some_and(|length| length > UPLOAD_BYTES_MAX) {
+            return Err(too_large());
+        }
+        let mut rest = Rest {
+            body,
+            deadline: MovingDeadline::within(idle, TOTAL),
+            scanner,
+            model: ModelPart::default(),
+            steps: Vec::new(),
+            read: 0,
+            late: None,
+        };
+        let named = named_model(headers)?;
+        let mut bytes = BytesMut::new();
+        while needs_model && rest.model.value.is_none() && !rest.model.has_ended && bytes.len() < SEARCH_BYTES_MAX {
+            let Some(next) = std::future::poll_fn(|cx| rest.poll_next(cx)).await? else {
+                break;
+            };
+            bytes.extend_from_slice(&next);
+        }
+        let bytes = bytes.freeze();
+        let value = rest
+            .model
+            .value
+            .clone()
+            .map(|value| index(value.start)..index(value.end));
+        let model = match (&value, named) {
+            (Some(value), _) => text(&bytes[value.clone()])?,
+            (None, Some(named)) => named,
+            (None, None) if needs_model => return Err(no_model()),
+            (None, None) => String::new(),
+        };
+        Ok(Self {
+            model,
+            beginning: Beginning { bytes, value, length },
+            rest,
+        })
+    }
+}
+
+impl<B: RequestBody + 'static> Form<B> {
+    /// The form as the provider gets it, with its own name of the model, and where the reason stands if it breaks off.
+    pub fn into_upload(self, upstream_model: &str) -> (Upload<B>, Why) {
+        let Self {
+            model: _,
+            beginning: Beginning { bytes, value, length },
+            mut rest,
+        } = self;
+        let (ready, length) = match value {
+            Some(value) => {
+                let own = Bytes::copy_from_slice(upstream_model.as_bytes());
+                let grown = length.map(|length| length + own.len() as u64);
+                let length = grown.and_then(|grown| grown.checked_sub(value.len() as u64));
+                (vec![bytes.slice(..value.start), own, bytes.slice(value.end..)], length)
+            }
+            None if upstream_model.is_empty() => (vec![bytes], length),
+            None => {
+                let own = model_part(rest.scanner.boundary(), upstream_model);
+                let mut late = Late::default();
+                let passed = late.pass(&bytes, &rest.scanner, &rest.model);
+                rest.late = Some(late);
+                (vec![own, passed], None) // whether a part will be taken out is not known yet
+            }
+        };
+        let why = Why::default();
+        let upload = Upload {
+            ready: ready.into_iter().filter(|bytes| !bytes.is_empty()).collect(),
+            length,
+            rest,
+            why: why.clone(),
+        };
+        (upload, why)
+    }
+}
+
+/// Why an upload broke off, for whoever answers the client.
+#[derive(Clone, Default)]
+pub struct Why(Arc<Mutex<Option<Refusal>>>);
+
+impl Why {
+    /// The reason, if the fault is the client's.
+    pub fn take(&self) -> Option<Refusal> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, refusal: Refusal) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+}
+
+/// A form that passes.
+pub struct Upload<B> {
+    ready: VecDeque<Bytes>,
+    length: Option<u64>,
+    rest: Rest<B>,
+    why: Why,
+}
+
+impl<B: RequestBody> Body for Upload<B> {
+    type Data = Bytes;
+    type Error = UploadFailed;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UploadFailed>>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(bytes) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            match ready!(this.rest.poll_next(cx)) {
+                Ok(Some(bytes)) if bytes.is_empty() => {}
+                Ok(bytes) => return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes)))),
+                Err(refusal) => {
+                    this.why.set(refusal);
+                    return Poll::Ready(Some(Err(UploadFailed)));
+                }
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl<B: RequestBody> Rest<B> {
+    /// The next bytes that may pass.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Refusal>> {
+        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Pending => return self.deadline.poll(cx).map(|_| Err(Refusal::BodyTimeout)),
+            Poll::Ready(None) => {
+                let held = self.late.as_mut().map(|late| late.held.split().freeze());
+                return Poll::Ready(Ok(held.filter(|held| !held.is_empty())));
+            }
+            Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::BodyCut)),
+            Poll::Ready(Some(Ok(frame))) => frame,
+        };
+        self.deadline.restart();
+        let bytes = frame.into_data().unwrap_or_default(); // trailers say nothing we read
+        Poll::Ready(self.scan(&bytes).map(|()| {
+            Some(match &mut self.late {
+                Some(late) => late.pass(&bytes, &self.scanner, &self.model),
+                None => bytes,
+            })
+        }))
+    }
+
+    fn scan(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        self.read += bytes.len() as u64;
+        if self.read > UPLOAD_BYTES_MAX {
+            return Err(too_large());
+        }
+        let scanned = self.scanner.push(bytes, &mut self.steps);
+        self.model.see(self.steps.drain(..));
+        scanned.map_err(|error| unreadable(&error))?;
+        if self.model.is_repeated {
+            return Err(repeated());
+        }
+        Ok(())
+    }
+}
+
+impl Late {
+    /// What of the form may go on now that `bytes` of it have been scanned.
+    fn pass(&mut self, bytes: &[u8], scanner: &Scanner, model: &ModelPart) -> Bytes {
+        self.held.extend_from_slice(bytes);
+        let until = model.open_since().unwrap_or(scanner.understood());
+        let mut passed = BytesMut::new();
+        if let Some(part) = model.part.as_ref().filter(|part| part.end > self.held_start) {
+            passed.extend_from_slice(&self.take(part.start));
+            self.take(part.end);
+        }
+        passed.extend_from_slice(&self.take(until));
+        passed.freeze()
+    }
+
+    /// What is held before this offset.
+    fn take(&mut self, until: u64) -> BytesMut {
+        let length = usize::try_from(until.saturating_sub(self.held_start)).unwrap_or(usize::MAX);
+        let taken = self.held.split_to(length.min(self.held.len()));
+        self.held_start += taken.len() as u64;
+        taken
+    }
+}
+
+fn named_model(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    headers
+        .get(&MODEL_HEADER)
+        .map(|value| text(value.as_bytes()))
+        .transpose()
+}
+
+fn text(value: &[u8]) -> Result<String, Refusal> {
+    let text = std::str::from_utf8(value).ok().map(str::trim);
+    match text {
+        Some(text) if !text.is_empty() && text.chars().count() <= MODEL_LENGTH_MAX => Ok(text.to_owned()),
+        _ => Err(bad(
+            "invalid_value",
+            format!("`model` must have 1 to {MODEL_LENGTH_MAX} characters"),
+        )),
+    }
+}
+
+fn model_part(boundary: &[u8], model: &str) -> Bytes {
+    let head = b"\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n";
+    [b"--", boundary, head.as_slice(), model.as_bytes(), b"\r\n"]
+        .concat()
+        .into()
+}
+
+fn index(offset: u64) -> usize {
+    usize::try_from(offset).expect("the model is sought in the first mebibyte")
+}
+
+fn too_large() -> Refusal {
+    Refusal::BodyTooLarge(usize::try_from(UPLOAD_BYTES_MAX).unwrap_or(usize::MAX))
+}
+
+fn no_model() -> Refusal {
+    bad(
+        "missing_field",
+        "the form names no `model` within its first mebibyte; send that part first, or name the model in the header \
+         x-headgate-model"
+            .to_owned(),
+    )
+}
+
+fn repeated() -> Refusal {
+    bad(
+        "duplicate_field",
+        "the form has a second `model`; send it once, before the file, or in the header x-headgate-model and not in the \
+         form"
+            .to_owned(),
+    )
+}
+
+fn unreadable(error: &FormError) -> Refusal {
+    Refusal::BadRequest(BadRequest {
+        code: "invalid_form",
+        param: None,
+        message: error.to_string(),
+    })
+}
+
+fn bad(code: &'static str, message: String) -> Refusal {
+    Refusal::BadRequest(BadRequest {
+        code,
+        param: Some("model".to_owned()),
+        message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::HeaderValue;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    const MODEL: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nfast\r\n";
+
+    fn file(bytes: usize) -> String {
+        let content = "x".repeat(bytes);
+        format!("--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n{content}\r\n")
+    }
+
+    fn headers(more: &[(&'static str, String)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("multipart/form-data; boundary=b"),
+        );
+        for (name, value) in more {
+            headers.insert(*name, value.parse().expect("a header"));
+        }
+        headers
+    }
+
+    /// What the provider gets of a form that arrives in pieces, and the length it is told.
+    async fn sent(form: &str, piece: usize, more: &[(&'static str, String)]) -> Result<(String, Option<u64>), Refusal> {
+        let pieces: Vec<_> = form.as_bytes().chunks(piece).map(Bytes::copy_from_slice).collect();
+        let frames = pieces.into_iter().map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        let form = Form::read(&headers(more), body, Duration::from_secs(1), true).await?;
+        assert_eq!(form.model, "fast");
+        let (upload, why) = form.into_upload("whisper-1");
+        let length = upload.size_hint().exact();
+        match upload.collect().await {
+            Ok(sent) => Ok((String::from_utf8(sent.to_bytes().to_vec()).expect("text"), length)),
+            Err(UploadFailed) => Err(why.take().expect("a reason")),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_model_of_a_form_is_rewritten_where_it_stands() {
+        let form = format!("{}{MODEL}--b--\r\n", file(100_000));
+        for piece in [1_000, 99_999, 1_000_000] {
+            let length = [("content-length", form.len().to_string())];
+            let (sent, length) = sent(&form, piece, &length).await.expect("it passes");
+            assert_eq!(sent, form.replace("fast", "whisper-1"));
+            assert_eq!(length, Some(sent.len() as u64));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_model_that_comes_late_is_named_in_a_header_and_taken_out_of_the_form() {
+        let late = format!("{}{MODEL}{}--b--\r\n", file(SEARCH_BYTES_MAX + 10), file(3));
+        let refused = sent(&late, 4_096, &[]).await.expect_err("it is not found");
+        assert!(matches!(refused, Refusal::BadRequest(bad) if bad.code == "missing_field"));
+        for piece in [4_096, 65_537] {
+            let (sent, length) = sent(&late, piece, &[("x-headgate-model", "fast".to_owned())])
+                .await
+                .expect("it passes");
+            let own = MODEL.replace("fast", "whisper-1");
+            assert_eq!(length, None);
+            assert!(sent == format!("{own}{}", late.replace(MODEL, "")), "pieces of {piece}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_model_breaks_the_upload() {
+        let form = format!("{MODEL}{}{}--b--\r\n", file(10), MODEL.replace("fast", "other"));
+        let refused = sent(&form, 50, &[]).await.expect_err("it has two");
+        assert!(matches!(refused, Refusal::BadRequest(bad) if bad.code == "duplicate_field"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_form_or_too_large_is_refused_unread() {
+        let read = async |headers: HeaderMap| {
+            let body = http_body_util::Full::new(Bytes::from_static(b"--b--"));
+            let read = Form::read(&headers, body, Duration::from_secs(1), true).await;
+            read.map(|form| form.model).expect_err("it is refused")
+        };
+        let length = (UPLOAD_BYTES_MAX + 1).to_string();
+        assert!(matches!(
+            read(headers(&[("content-length", length)])).await,
+            Refusal::BodyTooLarge(_)
+        ));
+        assert!(matches!(read(HeaderMap::new()).await, Refusal::UnsupportedMediaType));
+        assert!(matches!(read(headers(&[])).await, Refusal::BadRequest(bad) if bad.code == "missing_field"));
+    }
+}
