@@ -20,6 +20,7 @@ use headgate_llm::usage::Usage;
 
 use crate::deadline::MovingDeadline;
 use crate::exchange::Exchange;
+use crate::metadata;
 use crate::refusal::Refusal;
 use crate::reply;
 use crate::upstream::body::AnswerBody;
@@ -103,18 +104,24 @@ impl StreamBody {
     pub fn new(exchange: Exchange, begun: Box<BegunStream>) -> Self {
         let keep_alive_event = reply::keep_alive_event(exchange.endpoint);
         let stopping = Box::pin(exchange.gateway().stopping.clone().cancelled_owned());
-        Self {
+        let mut body = Self {
             exchange: Some(exchange),
             estimated_input_tokens: begun.estimated_input_tokens,
             upstream: Some(begun.body),
             decoder: begun.decoder,
-            ready: begun.ready.into(),
-            scratch: Vec::new(),
+            ready: VecDeque::new(),
+            scratch: begun.ready,
             keep_alive: MovingDeadline::new(KEEP_ALIVE, None),
             keep_alive_event,
             stopping,
             state: State::Relaying,
+        };
+        // A stream that was whole at its first read has its last event there already.
+        if body.decoder.progress().is_complete {
+            body.add_metadata();
         }
+        body.ready.extend(body.scratch.drain(..));
+        body
     }
 
     /// Reads once; `Ready` when there is something to do.
@@ -140,6 +147,9 @@ impl StreamBody {
                 self.decoder.finish(&mut self.scratch)
             }
         };
+        if self.decoder.progress().is_complete && result.is_ok() {
+            self.add_metadata();
+        }
         if !self.scratch.is_empty() {
             self.keep_alive.restart();
             self.ready.extend(self.scratch.drain(..));
@@ -149,6 +159,16 @@ impl StreamBody {
             self.fail(&Refusal::Upstream(scrubbed));
         }
         Poll::Ready(())
+    }
+
+    /// The last event is in `scratch`: what the whole answer cost is known.
+    fn add_metadata(&mut self) {
+        if !self.scratch.is_empty() && self.exchange.as_ref().is_some_and(|exchange| exchange.wants_metadata) {
+            self.settle();
+            if let Some(exchange) = &self.exchange {
+                metadata::add_to_end(&mut self.scratch, exchange);
+            }
+        }
     }
 
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {

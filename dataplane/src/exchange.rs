@@ -4,7 +4,7 @@
 //! Dropping an exchange that nobody closed is the client hanging up: it is closed as that.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
@@ -23,6 +23,10 @@ use crate::trace::TraceId;
 const CLIENT_CLOSED: u16 = 499;
 
 /// One request, from its head to its last byte.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of one request, each written by itself"
+)]
 pub struct Exchange {
     gateway: Arc<Gateway>,
     /// What was called.
@@ -34,6 +38,8 @@ pub struct Exchange {
     pub caller: Option<Authenticated>,
     /// What was planned.
     pub plan: Option<Arc<Plan>>,
+    /// Whether the answer must say in its body what happened.
+    pub wants_metadata: bool,
     /// Whether the answer is a stream.
     pub is_stream: bool,
     /// Calls to the provider so far.
@@ -59,6 +65,7 @@ impl Exchange {
             started: Instant::now(),
             caller: None,
             plan: None,
+            wants_metadata: false,
             is_stream: false,
             attempts: 0,
             usage: None,
@@ -67,6 +74,12 @@ impl Exchange {
             first_byte_after: None,
             is_closed: false,
         }
+    }
+
+    /// When its head arrived, Unix seconds.
+    pub fn started_unix_seconds(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.saturating_sub(self.started.elapsed()).as_secs()
     }
 
     /// The gateway it runs in.

@@ -77,7 +77,8 @@ async fn ask_model<B: RequestBody>(gateway: Arc<Gateway>, endpoint: Endpoint, re
 async fn pass_through(gateway: Arc<Gateway>, what: PassThrough, request: Request<Body>) -> Response {
     let trace_id = TraceId::of(request.headers());
     let shape = Endpoint::PassThrough(what).error_shape();
-    let passed = pipeline::pass_through(Arc::clone(&gateway), what, trace_id, request);
+    // Boxed: it is large, and not what most requests go through.
+    let passed = Box::pin(pipeline::pass_through(Arc::clone(&gateway), what, trace_id, request));
     caught(&gateway, shape, trace_id, passed).await
 }
 

@@ -15,6 +15,7 @@ pub mod exchange;
 pub mod gateway;
 pub mod http_api;
 pub mod listener;
+pub mod metadata;
 pub mod metrics;
 pub mod outgoing;
 pub mod pipeline;

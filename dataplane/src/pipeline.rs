@@ -26,6 +26,7 @@ use crate::auth::{Authenticated, authenticate};
 use crate::body::{check_head, discard_small, read_json};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::metadata;
 use crate::refusal::Refusal;
 use crate::reply;
 use crate::route::plan;
@@ -73,6 +74,7 @@ async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) ->
     exchange.is_stream = request.stream;
 
     refuse_request_config(&head.headers)?;
+    exchange.wants_metadata = metadata::is_wanted(&head.headers);
     let plan = Arc::new(plan(
         &runtime,
         &caller,
@@ -124,7 +126,12 @@ fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
     match answer {
         Answer::Whole(whole) => {
             exchange.usage = Some(whole.usage);
-            let reply = reply::whole(&exchange, headers, &dropped, whole.body);
+            let body = if exchange.wants_metadata {
+                metadata::add_to_whole(whole.body, &exchange)
+            } else {
+                whole.body
+            };
+            let reply = reply::whole(&exchange, headers, &dropped, body);
             exchange.close_answered();
             reply
         }

@@ -8,7 +8,7 @@ use http::{Method, Request, header};
 
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::pass_through::{self, PassThrough};
-use headgate_llm::request::{BadRequest, ModelRequest};
+use headgate_llm::request::ModelRequest;
 use headgate_llm::service::not_served;
 
 use super::{RequestBody, admit_caller, refuse_request_config, wanted_provider};
@@ -75,7 +75,7 @@ async fn relay<B: RequestBody + 'static>(
     exchange.plan = Some(Arc::clone(&plan));
     let options = encode_options(&plan);
     let path = plan.backend.provider.adapter.pass_through(what, &options);
-    let path = path.ok_or_else(|| BadRequest::from(not_served(exchange.endpoint)))?;
+    let path = path.ok_or_else(|| not_served(exchange.endpoint))?;
     let (body, choices) = match asked {
         Asked::Json(request) => {
             exchange.received(request.body.len());
