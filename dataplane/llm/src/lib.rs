@@ -4,6 +4,7 @@
 pub mod dialect;
 pub mod endpoint;
 pub mod estimate;
+pub mod event_stream;
 pub mod failure;
 pub mod hub;
 pub mod json;
