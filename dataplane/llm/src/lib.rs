@@ -14,6 +14,7 @@ pub mod provider;
 pub mod request;
 pub mod scrub;
 pub mod service;
+pub mod sigv4;
 pub mod splice;
 pub mod sse;
 pub mod translate;
