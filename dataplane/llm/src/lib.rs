@@ -1,5 +1,6 @@
 //! Wire formats of language models, and nothing that touches a socket: what clients speak (`dialect`), what providers
-//! speak (`provider`), server-sent events, token usage and failures. Bytes in, bytes out; golden files test it.
+//! speak (`provider`), server-sent events, AWS's event streams and signatures, token usage and failures. Bytes in, bytes
+//! out; golden files test it.
 
 pub mod dialect;
 pub mod endpoint;
