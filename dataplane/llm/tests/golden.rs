@@ -1,9 +1,9 @@
 //! Golden files: one folder a case under `tests/golden`, named by what it shows.
 //!
-//! In: `case.json` (provider and options), `request.json`, and what the provider answered, `answer.json` or
-//! `answer.sse` or
-//! `answer.ndjson`. Out: `upstream.json` (what the provider gets), `client.json` or `client.sse` (what the client gets) and
-//! `facts.json` (what was learnt on the way). `UPDATE_GOLDEN=1` writes the outputs anew: read the diff.
+//! In: `case.json` (provider and options), `request.json`, and what the provider answered, `answer.json` or `answer.sse` or
+//! `answer.ndjson` or `answer.eventstream.json` (see [`framed`]). Out: `upstream.json` (what the provider gets),
+//! `client.json` or `client.sse` (what the client gets) and `facts.json` (what was learnt on the way). `UPDATE_GOLDEN=1`
+//! writes the outputs anew: read the diff.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -22,6 +22,8 @@ use headgate_llm::usage::Usage;
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+mod frames;
 
 /// Sat, 21 Nov 2026 10:00:00 GMT
 const NOW_UNIX_SECONDS: u64 = 1_795_255_200;
@@ -134,7 +136,9 @@ fn run(folder: &Path) -> Outputs {
 
     let (mut whole, mut events) = (
         read("answer.json"),
-        read("answer.sse").or_else(|| read("answer.ndjson")),
+        read("answer.sse")
+            .or_else(|| read("answer.ndjson"))
+            .or_else(|| read("answer.eventstream.json").map(|list| framed(&list))),
     );
     if kind == Kind::Echo {
         match echo::answer(
@@ -174,6 +178,31 @@ fn run(folder: &Path) -> Outputs {
     outputs
 }
 
+/// The bytes of a stream of messages, with their checksums: a list of `{"headers": {…}, "payload": …}`, where a payload
+/// that is text is sent as it is. A text in the list is bytes that follow, in hex.
+fn framed(list: &[u8]) -> Bytes {
+    let frames = serde_json::from_slice::<Vec<Value>>(list)
+        .unwrap()
+        .into_iter()
+        .map(|message| {
+            if let Some(hex) = message.as_str() {
+                let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+                return pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+            }
+            let headers = message["headers"].as_object().unwrap();
+            let headers: Vec<_> = headers
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+                .collect();
+            let payload = match &message["payload"] {
+                Value::String(text) => text.clone(),
+                payload => payload.to_string(),
+            };
+            frames::frame(&headers, payload.as_bytes())
+        });
+    frames.collect::<Vec<Vec<u8>>>().concat().into()
+}
+
 fn kind(name: &str) -> Kind {
     match name {
         "OpenAI" => Kind::OpenAI,
@@ -181,6 +210,7 @@ fn kind(name: &str) -> Kind {
         "Ollama" => Kind::Ollama,
         "OllamaOpenAI" => Kind::OllamaOpenAI,
         "Anthropic" => Kind::Anthropic,
+        "Bedrock" => Kind::Bedrock,
         "Gemini" => Kind::Gemini,
         "Groq" => Kind::Groq,
         "Mistral" => Kind::Mistral,

@@ -12,13 +12,13 @@ use crate::hub;
 use crate::request::BadRequest;
 use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 
-mod block;
+pub(super) mod block;
 mod decode;
-mod encode;
-mod sampling;
+pub(super) mod encode;
+pub(super) mod sampling;
 mod stream;
-mod thinking;
-mod tools;
+pub(super) mod thinking;
+pub(super) mod tools;
 
 /// The Messages API.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+pub(crate) mod bedrock;
 pub(crate) mod gemini;
 
 /// What one of Claude's models accepts.

@@ -75,7 +75,7 @@ const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 
 /// The same nine characters for the same id, whichever message it stands in; `None`: it may stay. Nothing is mapped back,
 /// since the service never repeats an id that it was sent: its answers bring ids of its own, which stay.
-fn nine_alphanumerics(id: &str) -> Option<String> {
+pub(super) fn nine_alphanumerics(id: &str) -> Option<String> {
     if id.len() == TOOL_ID_LENGTH && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }

@@ -22,6 +22,7 @@ use crate::translate::Wire;
 use crate::usage::Usage;
 
 mod anthropic;
+mod bedrock;
 pub(crate) mod capability;
 mod deepseek;
 pub mod echo;
@@ -51,6 +52,8 @@ pub enum Kind {
     OllamaOpenAI,
     /// Anthropic's Messages API.
     Anthropic,
+    /// Amazon Bedrock's Converse API.
+    Bedrock,
     /// Gemini's API in AI Studio.
     Gemini,
     /// Groq.
@@ -73,6 +76,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Ollama => &Translated(ollama_native::OllamaNative),
         Kind::OllamaOpenAI => &ollama::OLLAMA,
         Kind::Anthropic => &Translated(anthropic::Anthropic),
+        Kind::Bedrock => &Translated(bedrock::Bedrock),
         Kind::Gemini => &Translated(gemini::Gemini),
         Kind::Groq => &groq::GROQ,
         Kind::Mistral => &mistral::MISTRAL,

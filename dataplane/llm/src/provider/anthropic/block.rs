@@ -231,7 +231,7 @@ fn unsupported(what: &str, instead: &str) -> BadRequest {
 }
 
 /// Arguments as JSON; the client's dialect has checked that they are an object.
-fn input(arguments: &str) -> &RawValue {
+pub(in super::super) fn input(arguments: &str) -> &RawValue {
     let arguments = if arguments.trim_ascii().is_empty() {
         "{}"
     } else {
@@ -242,7 +242,7 @@ fn input(arguments: &str) -> &RawValue {
 
 /// Ids are letters, digits, `_` and `-` here, and other providers' may hold more. The call and its result are mapped
 /// alike, and the provider never says an id of the client's again.
-fn tool_id(id: &str) -> Cow<'_, str> {
+pub(in super::super) fn tool_id(id: &str) -> Cow<'_, str> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if id.bytes().all(is_allowed) {
         return Cow::Borrowed(id);

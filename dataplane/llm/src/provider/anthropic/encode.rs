@@ -19,7 +19,7 @@ use crate::request::BadRequest;
 const MAX_TOKENS: u64 = 4096;
 
 /// What `response_format: json_object` comes to; the provider has no form of output without a schema.
-const JSON_INSTRUCTION: &str =
+pub(in super::super) const JSON_INSTRUCTION: &str =
     "Answer with one JSON object and nothing else: no text before or after it, and no code fence around it.";
 
 /// Fields of the Messages API that a chat client may set as they are; the gateway writes none of them itself.

@@ -12,14 +12,14 @@ use crate::request::BadRequest;
 
 /// The fields that go out.
 #[derive(Default)]
-pub(super) struct Fields<'r> {
-    pub(super) temperature: Option<&'r RawValue>,
-    pub(super) top_p: Option<&'r RawValue>,
-    pub(super) top_k: Option<&'r RawValue>,
+pub(in super::super) struct Fields<'r> {
+    pub(in super::super) temperature: Option<&'r RawValue>,
+    pub(in super::super) top_p: Option<&'r RawValue>,
+    pub(in super::super) top_k: Option<&'r RawValue>,
 }
 
 /// What the model takes of `temperature`, `top_p` and `top_k`, and of the tuning that the provider has no word for.
-pub(super) fn fields<'r>(
+pub(in super::super) fn fields<'r>(
     request: &'r Request<'_>,
     model: &Claude,
     plan: &Plan,
@@ -80,10 +80,10 @@ pub(super) fn fields<'r>(
     Ok(fields)
 }
 
-fn number(json: &RawValue) -> Option<f64> {
+pub(in super::super) fn number(json: &RawValue) -> Option<f64> {
     json.get().parse().ok()
 }
 
-fn one() -> &'static RawValue {
+pub(in super::super) fn one() -> &'static RawValue {
     serde_json::from_str("1").expect("a number is JSON")
 }

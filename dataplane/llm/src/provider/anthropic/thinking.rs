@@ -15,7 +15,7 @@ const ANSWER_TOKENS: u64 = 4096;
 /// `thinking`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Config {
+pub(in super::super) enum Config {
     Adaptive {
         /// Newer models keep their thoughts to themselves unless they are asked.
         display: &'static str,
@@ -29,17 +29,17 @@ pub(super) enum Config {
 
 /// What goes into a request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Plan {
-    pub(super) config: Option<Config>,
+pub(in super::super) struct Plan {
+    pub(in super::super) config: Option<Config>,
     /// `output_config.effort`.
-    pub(super) effort: Option<&'static str>,
+    pub(in super::super) effort: Option<&'static str>,
     /// `max_tokens`: a budget counts against it.
-    pub(super) max_tokens: u64,
+    pub(in super::super) max_tokens: u64,
 }
 
 impl Plan {
     /// The model thinks because it was asked to, which restricts sampling and tool choice.
-    pub(super) fn is_on(&self) -> bool {
+    pub(in super::super) fn is_on(&self) -> bool {
         matches!(self.config, Some(Config::Adaptive { .. } | Config::Enabled { .. }))
     }
 }
@@ -48,7 +48,7 @@ const ADAPTIVE: Config = Config::Adaptive { display: "summarized" };
 
 /// Plans a request; `max_tokens` is the cap where the client set none. A tool that must be called excludes thinking: the
 /// call is what the client waits for.
-pub(super) fn plan(
+pub(in super::super) fn plan(
     request: &Request<'_>,
     model: &'static Claude,
     forces_tool: bool,
@@ -172,7 +172,7 @@ fn budget_of(effort: Effort) -> u64 {
 }
 
 /// The effort that spends about as much.
-fn effort_of(tokens: u64) -> Effort {
+pub(in super::super) fn effort_of(tokens: u64) -> Effort {
     match tokens {
         0..=4_095 => Effort::Low,
         4_096..=16_383 => Effort::Medium,

@@ -93,7 +93,7 @@ fn is_native(kind: &str, json: &RawValue) -> bool {
 }
 
 /// The schema whole, with the type that the provider demands at its top.
-fn input_schema(parameters: Option<&RawValue>) -> Cow<'_, RawValue> {
+pub(in super::super) fn input_schema(parameters: Option<&RawValue>) -> Cow<'_, RawValue> {
     let Some(schema) = parameters else {
         return raw(r#"{"type":"object","properties":{}}"#.to_owned());
     };
