@@ -39,7 +39,7 @@ unit: ## unit, integration and end-to-end tests
 	  HEADGATE_OPERATOR_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/headgate-operator $(CARGO) test --workspace --locked --no-fail-fast
 
 fuzz: ## every decoder against 20,000 mutated inputs; skipped where nightly Rust or cargo-fuzz is missing
-	dataplane/snapshot/fuzz/run
+	dataplane/fuzz
 
 crds: ## write crds/*.yaml from the types, and the chart's copies of them
 	$(CARGO) run --locked --package headgate-crds -- write

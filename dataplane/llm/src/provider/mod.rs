@@ -68,6 +68,24 @@ pub enum Kind {
     Echo,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::OpenAI,
+        Self::OpenAICompatible,
+        Self::Ollama,
+        Self::OllamaOpenAI,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Bedrock,
+        Self::Groq,
+        Self::Mistral,
+        Self::DeepSeek,
+        Self::Together,
+        Self::Echo,
+    ];
+}
+
 /// The adapter of a kind.
 pub fn of(kind: Kind) -> &'static dyn Provider {
     match kind {
