@@ -11,6 +11,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import dialects
+
 GATEWAY_CORE, LOAD_CORE = "0", "1"
 KEY = "vk-bench-0123456789abcdefghijklmnopqrstuvwxyz"
 REQUEST_BYTES, ANSWER_BYTES = 250, 460
@@ -56,9 +58,9 @@ def canned_answer():
     return json.dumps(answer, separators=(",", ":"))
 
 
-def request_body():
+def request_body(model="canned"):
     """A chat request of the length the figures are for."""
-    body = {"model": "canned", "messages": [{"role": "user", "content": ""}], "temperature": 0.2}
+    body = {"model": model, "messages": [{"role": "user", "content": ""}], "temperature": 0.2}
     padding = REQUEST_BYTES - len(json.dumps(body, separators=(",", ":")))
     body["messages"][0]["content"] = "x" * padding
     return json.dumps(body, separators=(",", ":"))
@@ -75,7 +77,7 @@ http {{
 }}
 """
 
-CANNED = "server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{answer}'; }} }}"
+CANNED = "server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{answer}'; }} {dialects} }}"
 
 PROXY = """
   upstream canned {{ server 127.0.0.1:{canned}; keepalive 64; keepalive_requests 100000000; }}
@@ -133,7 +135,8 @@ class Scene:
         self.temporary = tempfile.TemporaryDirectory(prefix="headgate-bench-")
         self.folder = Path(self.temporary.name)
         self.canned_port, self.provider_port = free_ports(2)
-        self._nginx("upstream", LOAD_CORE, CANNED.format(port=self.canned_port, answer=canned_answer()))
+        self._nginx("upstream", LOAD_CORE, CANNED.format(port=self.canned_port, answer=canned_answer(),
+                                                            dialects=dialects.locations()))
         self._start(LOAD_CORE, self.binaries["fake-provider"], "--listen", f"127.0.0.1:{self.provider_port}")
         wait_for_port(self.canned_port)
         wait_for_port(self.provider_port)
@@ -166,6 +169,7 @@ class Scene:
         folder = self.folder / "manifests"
         folder.mkdir()
         manifests = MANIFESTS.format(canned=self.canned_port, provider=self.provider_port, key=KEY)
+        manifests += "".join(dialects.manifest(kind, self.canned_port) for kind in dialects.ANSWERS)
         (folder / "bench.yaml").write_text(manifests)
         port, admin = free_ports(2)
         process = self._start(

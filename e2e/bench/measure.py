@@ -28,9 +28,9 @@ def rss_mib(pid):
     return int(line.split()[1]) / 1024
 
 
-def _wrk(endpoint, connections, seconds):
+def _wrk(endpoint, connections, seconds, model="canned"):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
-        body.write(request_body())
+        body.write(request_body(model))
         body.flush()
         before = cpu_seconds(endpoint.pid)
         done = subprocess.run(
@@ -46,9 +46,9 @@ def _wrk(endpoint, connections, seconds):
     return figures, spent
 
 
-def whole(endpoint, seconds):
+def whole(endpoint, seconds, model="canned"):
     """16 connections, as fast as they go."""
-    figures, spent = _wrk(endpoint, 16, seconds)
+    figures, spent = _wrk(endpoint, 16, seconds, model)
     return {
         "cpu_us": spent * 1e6 / figures["requests"],
         "rps": figures["requests"] / figures["seconds"],

@@ -34,6 +34,11 @@ def table(r):
         of_nginx = f["cpu_us"] / r["whole"]["nginx proxy_pass"]["cpu_us"]
         lines += [row(name, f"{f['cpu_us']:.1f}", f"{of_nginx:.2f}", f"{f['rps']:,.0f}", f"{f['p50_us']:.0f}, {f['p99_us']:.0f}",
                       f"{r['rss_idle'][name]:.1f}, {r['rss_loaded'][name]:.1f}")]
+    lines += ["", row("whole answers of each provider to a chat client", "CPU us per request", "of nginx", "p50, p99 us")]
+    lines += [row(*["---"] * 4)]
+    floor = r["dialects"]["nginx proxy_pass"]["cpu_us"]
+    for name, f in r["dialects"].items():
+        lines += [row(name, f"{f['cpu_us']:.1f}", f"{f['cpu_us'] / floor:.2f}", f"{f['p50_us']:.0f}, {f['p99_us']:.0f}")]
     lines += ["", row("32 streams, an event of 250 bytes each 2 ms", "CPU us per event", "of nginx", "events/s", "errors, missing events")]
     lines += [row(*["---"] * 5)]
     floor = r["streams"]["nginx, buffering off"]["cpu_us"]
