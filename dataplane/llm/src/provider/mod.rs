@@ -24,6 +24,7 @@ use crate::usage::Usage;
 mod anthropic;
 mod bedrock;
 pub(crate) mod capability;
+mod cohere;
 mod deepseek;
 pub mod echo;
 mod gemini;
@@ -64,6 +65,8 @@ pub enum Kind {
     DeepSeek,
     /// Together.
     Together,
+    /// Cohere's v2 Chat API.
+    Cohere,
     /// Answers from inside.
     Echo,
 }
@@ -82,6 +85,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Mistral => &mistral::MISTRAL,
         Kind::DeepSeek => &deepseek::DEEPSEEK,
         Kind::Together => &together::TOGETHER,
+        Kind::Cohere => &Translated(cohere::Cohere),
         Kind::Echo => &echo::ECHO,
     }
 }
