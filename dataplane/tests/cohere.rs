@@ -21,7 +21,11 @@ async fn gateway(replies: impl IntoIterator<Item = Reply>) -> (Arc<Gateway>, Scr
 }
 
 async fn post(gateway: &Arc<Gateway>, body: Value) -> Response<Body> {
-    let request = Request::post("/v1/chat/completions")
+    post_to("/v1/chat/completions", gateway, body).await
+}
+
+async fn post_to(path: &str, gateway: &Arc<Gateway>, body: Value) -> Response<Body> {
+    let request = Request::post(path)
         .header("authorization", format!("Bearer {TOKEN}"))
         .header("content-type", "application/json")
         .body(Body::from(body.to_string()))
@@ -225,6 +229,19 @@ async fn an_answer_that_ended_in_an_error_is_a_status_and_not_a_stream() {
         assert_eq!(response.status().as_u16(), status);
         assert!(json_body(response).await["error"].is_object());
     }
+}
+
+#[tokio::test]
+async fn reranking_passes_with_its_model_renamed() {
+    let ranked = json!({"id": "1", "results": [{"index": 1, "relevance_score": 0.9}]});
+    let (gateway, provider) = gateway([Reply::json(200, ranked.to_string())]).await;
+    let request = json!({"model": "model", "query": "weather", "documents": ["a", "b"], "top_n": 1});
+    assert_eq!(json_body(post_to("/v1/rerank", &gateway, request).await).await, ranked);
+    let received = &provider.received()[0];
+    assert_eq!(
+        (received.line.as_str(), &received.body["model"]),
+        ("POST /v2/rerank", &json!("command-r-08-2024"))
+    );
 }
 
 #[tokio::test]

@@ -5,14 +5,18 @@
 //! that it does not bill; it names no model in its answers. Checked against the types of the released `cohere` SDK 7.3.1
 //! (November 2026).
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{EncodeOptions, bearer};
 use crate::hub;
+use crate::pass_through::PassThrough;
 use crate::request::BadRequest;
-use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 mod decode;
+pub(super) mod embeddings;
 mod encode;
 mod failure;
 mod fields;
@@ -32,6 +36,11 @@ impl Wire for Cohere {
 
     fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
         bearer(credential)
+    }
+
+    /// Reranking, in the words that everybody took over from here.
+    fn pass_through(&self, what: PassThrough, _options: &EncodeOptions<'_>) -> Option<Cow<'static, str>> {
+        (what == PassThrough::Rerank).then(|| what.tail().into())
     }
 
     fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
@@ -54,5 +63,9 @@ impl Wire for Cohere {
 
     fn events(&self) -> Box<dyn EventDecoder> {
         Box::new(stream::Decoder::default())
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
+        Some(&embeddings::CohereEmbeddings)
     }
 }

@@ -27,6 +27,7 @@ pub(crate) mod capability;
 mod cohere;
 mod deepseek;
 pub mod echo;
+pub(crate) mod embedding;
 mod gemini;
 mod groq;
 pub(crate) mod leftovers;
