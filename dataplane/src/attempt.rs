@@ -155,9 +155,9 @@ impl Call<'_> {
     }
 
     async fn answer_from_inside(&self) -> Result<(Answer, HeaderMap), Failure> {
-        // What Echo gets is a chat, whatever the client speaks.
+        // What Echo gets is a chat, whatever the client speaks, or texts to embed.
         let translated = match self.request.endpoint {
-            Endpoint::ChatCompletions => None,
+            Endpoint::ChatCompletions | Endpoint::Embeddings => None,
             _ => Some(ModelRequest::parse(
                 Endpoint::ChatCompletions,
                 self.encoded.body.clone(),

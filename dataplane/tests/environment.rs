@@ -82,7 +82,8 @@ async fn each_well_known_key_is_a_provider_and_no_key_is_shown() {
             ("OPENAI_API_KEY", "sk-canary-openai"),
             ("GROQ_API_KEY", "sk-canary-groq"),
             ("ANTHROPIC_API_KEY", "sk-canary-anthropic"),
-            ("COHERE_API_KEY", "canary-cohere"),
+            ("CO_API_KEY", "canary-cohere"),
+            ("AZURE_OPENAI_API_KEY", "canary-azure"),
         ]),
         "0.0.0.0:8080",
     )
@@ -91,6 +92,7 @@ async fn each_well_known_key_is_a_provider_and_no_key_is_shown() {
     assert_eq!(kind(&delivery, "openai"), Some(ProviderKind::OpenAI));
     assert_eq!(kind(&delivery, "groq"), Some(ProviderKind::Groq));
     assert_eq!(kind(&delivery, "anthropic"), Some(ProviderKind::Anthropic));
+    assert_eq!(kind(&delivery, "cohere"), Some(ProviderKind::Cohere));
     assert_eq!(kind(&delivery, "mistral"), None);
     assert!(
         delivery
@@ -99,11 +101,11 @@ async fn each_well_known_key_is_a_provider_and_no_key_is_shown() {
             .values()
             .filter(|provider| provider.has_credential)
             .count()
-            == 3
+            == 4
     );
     assert_eq!(delivery.findings.len(), 1);
     assert!(
-        delivery.findings[0].message.starts_with("COHERE_API_KEY is set"),
+        delivery.findings[0].message.starts_with("AZURE_OPENAI_API_KEY is set"),
         "{:?}",
         delivery.findings
     );

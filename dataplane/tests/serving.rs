@@ -146,6 +146,34 @@ async fn a_whole_answer_says_what_happened_and_what_it_cost() {
 }
 
 #[tokio::test]
+async fn embeddings_come_from_inside_as_well_and_cost_their_input() {
+    let gateway = gateway().await;
+    let ask = |input: &Value| {
+        let body = json!({"model": "hello", "input": input, "dimensions": 16});
+        let mut request = post(&body);
+        *request.uri_mut() = "/v1/embeddings".parse().expect("a path");
+        request
+    };
+    let response = send(&gateway, ask(&json!(["the weather", "the weather", "rain"]))).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let cost = response.headers()["x-headgate-cost-usd"]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    let body: Value = serde_json::from_str(&text(response).await).expect("JSON");
+    let vector = |index: usize| &body["data"][index]["embedding"];
+    assert_eq!(vector(0).as_array().map(Vec::len), Some(16));
+    assert!(vector(0) == vector(1) && vector(0) != vector(2), "{body}");
+    let nano_usd = body["usage"]["prompt_tokens"].as_u64().expect("a count") * 1_000;
+    assert_eq!(cost, headgate::account::price::NanoUsd(nano_usd).to_string());
+
+    let response = send(&gateway, ask(&json!([{"a": 1}]))).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let body: Value = serde_json::from_str(&text(response).await).expect("JSON");
+    assert_eq!(body["error"]["param"], "input");
+}
+
+#[tokio::test]
 async fn a_stream_ends_in_done_and_is_counted_when_it_has_ended() {
     let gateway = gateway().await;
     let mut body = hello();

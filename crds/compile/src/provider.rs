@@ -131,8 +131,9 @@ pub(crate) fn kind(type_: ProviderType) -> Option<ProviderKind> {
         ProviderType::Mistral => Some(ProviderKind::Mistral),
         ProviderType::DeepSeek => Some(ProviderKind::DeepSeek),
         ProviderType::Together => Some(ProviderKind::Together),
+        ProviderType::Cohere => Some(ProviderKind::Cohere),
         ProviderType::Echo => Some(ProviderKind::Echo),
-        ProviderType::VertexAI | ProviderType::AzureOpenAI | ProviderType::Bedrock | ProviderType::Cohere => None,
+        ProviderType::VertexAI | ProviderType::AzureOpenAI | ProviderType::Bedrock => None,
     }
 }
 
@@ -179,6 +180,7 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
         ProviderType::Mistral => Some("https://api.mistral.ai/v1"),
         ProviderType::DeepSeek => Some("https://api.deepseek.com/v1"),
         ProviderType::Together => Some("https://api.together.xyz/v1"),
+        ProviderType::Cohere => Some("https://api.cohere.com/v2"),
         // Where `ollama serve` listens when nothing else is said.
         ProviderType::Ollama => Some("http://127.0.0.1:11434"),
         _ => None,

@@ -38,7 +38,7 @@ pub(crate) const PROVIDER: &[Unsupported<LLMProviderSpec>] = &[
         path: "spec.type",
         effect: Effect::LeavesOut,
         is_used: |spec| crate::provider::kind(spec.type_).is_none(),
-        message: "this type of provider is not supported yet; use OpenAI, OpenAICompatible, Anthropic, Gemini, Groq, Mistral, DeepSeek, Together, Ollama or Echo",
+        message: "this type of provider is not supported yet; use OpenAI, OpenAICompatible, Anthropic, Gemini, Groq, Mistral, DeepSeek, Together, Cohere, Ollama or Echo",
     },
     Unsupported {
         path: "spec.credential.workloadIdentity",

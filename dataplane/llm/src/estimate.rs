@@ -10,7 +10,8 @@ use std::ops::ControlFlow;
 
 use memchr::memmem;
 
-use crate::json;
+use crate::endpoint::Endpoint;
+use crate::json::{self, Kind};
 use crate::request::ModelRequest;
 
 const ASCII_BYTES_PER_TOKEN: u64 = 4;
@@ -24,6 +25,9 @@ const TOKENS_PER_IMAGE: u64 = 1_500;
 
 /// Tokens of the input: what is asked, instructions beside it, and tools.
 pub fn input_tokens(request: &ModelRequest) -> u64 {
+    if request.endpoint == Endpoint::Embeddings {
+        return embedded_tokens(request.input());
+    }
     let messages = request.input();
     let mut message_count = 0;
     // The body was validated when the request was parsed, so this cannot fail.
@@ -37,6 +41,25 @@ pub fn input_tokens(request: &ModelRequest) -> u64 {
         .plus(Size::of(request.instructions()))
         .plus(Size::of(request.tools().unwrap_or_default()));
     TOKENS_PER_REQUEST + message_count * TOKENS_PER_MESSAGE + images.count * TOKENS_PER_IMAGE + text.tokens()
+}
+
+/// Tokens of texts to be embedded; of those that come as tokens each number is one.
+fn embedded_tokens(input: &[u8]) -> u64 {
+    let mut tokens = 0;
+    let kind = json::walk(input, |member| {
+        let value = &input[member.value];
+        tokens += match json::kind(value) {
+            Kind::Number => 1,
+            Kind::Array => embedded_tokens(value),
+            _ => Size::of(value).tokens(),
+        };
+        ControlFlow::Continue(())
+    });
+    if kind == Ok(Kind::Array) {
+        tokens
+    } else {
+        Size::of(input).tokens()
+    }
 }
 
 /// Tokens of a piece of text.
@@ -133,6 +156,18 @@ mod tests {
     fn each_message_and_the_request_cost_something_of_their_own() {
         assert_eq!(estimate("[]"), 3 + 1);
         assert_eq!(estimate("[1,2]"), 3 + 2 * 4 + 2);
+    }
+
+    #[test]
+    fn what_is_embedded_costs_its_text_or_its_tokens() {
+        let embedded = |input: &str| {
+            let body = format!("{{\"model\":\"m\",\"input\":{input}}}");
+            input_tokens(&ModelRequest::parse(Endpoint::Embeddings, Bytes::from(body)).unwrap())
+        };
+        assert_eq!(embedded("\"hello there\""), 4);
+        assert_eq!(embedded("[\"hello there\", \"hello there\"]"), 8);
+        assert_eq!(embedded("[100, 200, 300]"), 3);
+        assert_eq!(embedded("[[100, 200], [300]]"), 3);
     }
 
     #[test]

@@ -13,9 +13,13 @@ use crate::endpoint::Endpoint;
 use crate::failure::{self, Failure, FailureKind};
 use crate::hub;
 use crate::provider::overrides::overridden;
-use crate::provider::{AnswerContext, EncodeOptions, Encoded, Native, Progress, StreamDecoder, WholeAnswer};
+use crate::provider::{
+    AnswerContext, EncodeOptions, Encoded, Native, Progress, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer,
+};
 use crate::request::{BadRequest, ModelRequest};
-use crate::translate::{Dialect, EventDecoder, StreamWriter, Wire, WireFailure};
+use crate::translate::{Dialect, EmbeddingWire, EventDecoder, StreamWriter, Wire, WireFailure};
+
+mod embeddings;
 
 /// One endpoint at one provider.
 #[derive(Clone, Copy)]
@@ -29,11 +33,19 @@ pub enum Service {
         /// The provider's side.
         wire: &'static dyn Wire,
     },
+    /// Vectors of texts: the client speaks `OpenAI`'s dialect for them, and the provider its own.
+    Embeddings(&'static dyn EmbeddingWire),
 }
 
 impl Service {
     /// A wire for clients of `endpoint`.
     pub(crate) fn translated(endpoint: Endpoint, wire: &'static dyn Wire) -> Result<Self, BadRequest> {
+        if endpoint == Endpoint::Embeddings {
+            return wire
+                .embeddings()
+                .map(Self::Embeddings)
+                .ok_or_else(|| not_served(endpoint));
+        }
         let dialect = dialect::of(endpoint).ok_or_else(|| not_served(endpoint))?;
         Ok(Self::Translated { dialect, wire })
     }
@@ -43,6 +55,7 @@ impl Service {
         match self {
             Self::Native(native) => native.stream_content_type(),
             Self::Translated { wire, .. } => wire.stream_content_type(),
+            Self::Embeddings(_) => SERVER_SENT_EVENTS, // they do not stream
         }
     }
 
@@ -51,6 +64,7 @@ impl Service {
         let (dialect, wire) = match self {
             Self::Native(native) => return native.encode(request, options),
             Self::Translated { dialect, wire } => (dialect, wire),
+            Self::Embeddings(wire) => return embeddings::encode(wire, request, options),
         };
         let (request, mut dropped) = overridden(request, options.overrides)?;
         let encoded = wire.encode(&dialect.read(&request)?, options)?;
@@ -75,6 +89,7 @@ impl Service {
                     usage: answer.usage,
                 })
             }
+            Self::Embeddings(wire) => embeddings::decode(wire, &body, context),
         }
     }
 
@@ -87,15 +102,14 @@ impl Service {
         credential: &str,
         now: SystemTime,
     ) -> Failure {
-        match self {
-            Self::Native(native) => native.decode_failure(status, headers, body, credential, now),
-            Self::Translated { wire, .. } => {
-                let mut failure = wire.decode_failure(status, headers, body);
-                failure.status = Some(status);
-                failure.retry_after = failure.retry_after.or_else(|| failure::retry_after(headers, now));
-                failure.into_failure(credential)
-            }
-        }
+        let mut failure = match self {
+            Self::Native(native) => return native.decode_failure(status, headers, body, credential, now),
+            Self::Translated { wire, .. } => wire.decode_failure(status, headers, body),
+            Self::Embeddings(wire) => wire.decode_failure(status, headers, body),
+        };
+        failure.status = Some(status);
+        failure.retry_after = failure.retry_after.or_else(|| failure::retry_after(headers, now));
+        failure.into_failure(credential)
     }
 
     /// Reads a stream (status 2xx, [`Service::stream_content_type`]).
@@ -108,6 +122,7 @@ impl Service {
                 events: Vec::new(),
                 has_failed: false,
             }),
+            Self::Embeddings(_) => Box::new(embeddings::NoStream::default()),
         }
     }
 }

@@ -53,6 +53,27 @@ pub trait Wire: Send + Sync + 'static {
 
     /// Reads a stream (status 2xx, [`Wire::stream_content_type`]).
     fn events(&self) -> Box<dyn EventDecoder>;
+
+    /// Its dialect for embeddings, where it has them.
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
+        None
+    }
+}
+
+/// A provider's own dialect for embeddings, in terms of the hub. No IO and no clock.
+pub trait EmbeddingWire: Send + Sync {
+    /// Writes a request. What the provider lacks is refused, or left out as `options` say.
+    fn encode(
+        &self,
+        request: &hub::EmbeddingRequest<'_>,
+        options: &EncodeOptions<'_>,
+    ) -> Result<WireRequest, BadRequest>;
+
+    /// Reads an answer (status 2xx).
+    fn decode(&self, body: &[u8]) -> Result<hub::EmbeddingAnswer, WireFailure>;
+
+    /// Reads an answer that is not 2xx; see [`Wire::decode_failure`].
+    fn decode_failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> WireFailure;
 }
 
 /// A client's dialect, in terms of the hub. No IO and no clock.

@@ -216,6 +216,7 @@ fn kind(name: &str) -> Kind {
         "Mistral" => Kind::Mistral,
         "DeepSeek" => Kind::DeepSeek,
         "Together" => Kind::Together,
+        "Cohere" => Kind::Cohere,
         "Echo" => Kind::Echo,
         other => panic!("no such kind: {other}"),
     }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 mod frames;
 
 /// The kinds that are translated; a new one is added here.
-const TRANSLATED: [Kind; 4] = [Kind::Anthropic, Kind::Bedrock, Kind::Ollama, Kind::Gemini];
+const TRANSLATED: [Kind; 5] = [Kind::Anthropic, Kind::Bedrock, Kind::Ollama, Kind::Gemini, Kind::Cohere];
 
 /// Those whose requests and answers are edited.
 const EDITED: [Kind; 4] = [Kind::Groq, Kind::Mistral, Kind::DeepSeek, Kind::Together];
@@ -155,6 +155,8 @@ fn any_field() -> impl Strategy<Value = (&'static str, Value)> {
         "guardrailConfig",
         "additionalModelRequestFields",
         "anthropic_beta",
+        "strict_tools",
+        "documents",
         "invented_tomorrow",
     ]);
     let tool = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
@@ -178,7 +180,7 @@ fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
 }
 
 /// Pieces that the providers' events are made of.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 45] = [
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"việt 😀\",\"thoughtSignature\":\"s\"}]}}]}\n\n",
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]},\"finishReason\":\"STOP\"}]}\n\n",
     "data: {\"candidates\":[{\"index\":1,\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}],\"usageMetadata\":{\"promptTokenCount\":18446744073709551615}}\n\n",
@@ -204,6 +206,15 @@ const PIECES: [&str; 36] = [
     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"eos\"}]}\n\n",
     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"error\"}]}\n\n",
     "data: [DONE]\n\n",
+    "data: {\"type\":\"message-start\",\"id\":\"c\",\"delta\":{\"message\":{\"role\":\"assistant\",\"content\":[],\"tool_calls\":[]}}}\n\n",
+    "data: {\"type\":\"content-start\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"type\":\"thinking\",\"thinking\":\"a\"}}}}\n\n",
+    "data: {\"type\":\"content-delta\",\"index\":1,\"delta\":{\"message\":{\"content\":{\"text\":\"việt 😀\"}}},\"logprobs\":{\"text\":\"v\",\"token_ids\":[1],\"logprobs\":[-1e308,-1e308]}}\n\n",
+    "data: {\"type\":\"tool-plan-delta\",\"delta\":{\"message\":{\"tool_plan\":\"a\"}}}\n\n",
+    "data: {\"type\":\"tool-call-start\",\"index\":0,\"delta\":{\"message\":{\"tool_calls\":{\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}}}}\n\n",
+    "data: {\"type\":\"tool-call-delta\",\"index\":0,\"delta\":{\"message\":{\"tool_calls\":{\"function\":{\"arguments\":\"{\"}}}}}\n\n",
+    "data: {\"type\":\"tool-call-end\",\"index\":0}\n\n",
+    "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"TOOL_CALL\",\"usage\":{\"tokens\":{\"input_tokens\":1e300,\"output_tokens\":-1}}}}\n\n",
+    "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\",\"error\":\"no\"}}\n\n",
     "{\"message\":{\"content\":\"việt\",\"thinking\":\"a\"}}\n",
     "{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]}}\r\n",
     "{\"done\":true,\"eval_count\":3}\n",

@@ -31,6 +31,8 @@ pub enum ProviderKind {
     DeepSeek,
     /// Together.
     Together,
+    /// Cohere's v2 API.
+    Cohere,
     /// Answers from inside the gateway; the quickstart and tests need no account.
     Echo,
 }
@@ -46,6 +48,7 @@ impl ProviderKind {
             | Self::Mistral
             | Self::DeepSeek
             | Self::Together
+            | Self::Cohere
             | Self::OpenAICompatible
             | Self::Anthropic
             | Self::Gemini => false,

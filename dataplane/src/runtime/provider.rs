@@ -250,6 +250,7 @@ fn kind_of(kind: ProviderKind) -> Kind {
         ProviderKind::Mistral => Kind::Mistral,
         ProviderKind::DeepSeek => Kind::DeepSeek,
         ProviderKind::Together => Kind::Together,
+        ProviderKind::Cohere => Kind::Cohere,
         ProviderKind::Echo => Kind::Echo,
     }
 }

@@ -34,7 +34,7 @@ struct Service {
     spec: &'static str,
 }
 
-const SERVICES: [Service; 8] = [
+const SERVICES: [Service; 10] = [
     Service {
         name: "openai",
         variable: "OPENAI_API_KEY",
@@ -71,6 +71,16 @@ const SERVICES: [Service; 8] = [
         spec: "type: Together",
     },
     Service {
+        name: "cohere",
+        variable: "COHERE_API_KEY",
+        spec: "type: Cohere",
+    },
+    Service {
+        name: "cohere",
+        variable: "CO_API_KEY", // as its own clients read it; the first one that is set counts
+        spec: "type: Cohere",
+    },
+    Service {
         name: "openrouter",
         variable: "OPENROUTER_API_KEY",
         // As it documents its address for the OpenAI clients (read November 2026).
@@ -79,9 +89,7 @@ const SERVICES: [Service; 8] = [
 ];
 
 /// Services whose adapter has yet to come, by the variable of their own clients.
-const TO_COME: [(&str, &str); 4] = [
-    ("COHERE_API_KEY", "Cohere"),
-    ("CO_API_KEY", "Cohere"),
+const TO_COME: [(&str, &str); 2] = [
     ("AZURE_OPENAI_API_KEY", "Azure OpenAI"),
     ("AWS_BEARER_TOKEN_BEDROCK", "Bedrock"),
 ];
@@ -182,7 +190,7 @@ fn write_manifests(environment: &Environment, ollama: Option<&str>) -> String {
         provider("echo")
     );
     for Service { name, variable, spec } in SERVICES {
-        if environment(variable).is_none() {
+        if environment(variable).is_none() || text.contains(&provider(name)) {
             continue;
         }
         let _ = write!(
@@ -297,10 +305,24 @@ mod tests {
     }
 
     #[test]
+    fn a_service_with_two_variables_is_one_provider() {
+        for both in [
+            &[("COHERE_API_KEY", "canary")][..],
+            &[("CO_API_KEY", "canary")],
+            &[("CO_API_KEY", "canary"), ("COHERE_API_KEY", "canary")],
+        ] {
+            let text = write_manifests(&environment(both), None);
+            assert_eq!(text.matches("type: Cohere").count(), 1, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_to_come_is_named() {
-        let reports = to_come(&environment(&[("COHERE_API_KEY", "canary")]));
+        let reports = to_come(&environment(&[("AZURE_OPENAI_API_KEY", "canary")]));
         assert_eq!(reports.len(), 1);
-        assert!(reports[0].message.starts_with("COHERE_API_KEY is set") && !reports[0].message.contains("canary"));
+        assert!(
+            reports[0].message.starts_with("AZURE_OPENAI_API_KEY is set") && !reports[0].message.contains("canary")
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::translate::Dialect;
 
 pub mod anthropic_messages;
 pub mod openai_chat;
+pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
 

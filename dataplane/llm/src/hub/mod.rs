@@ -8,11 +8,13 @@
 //! that numbers, key order and escapes survive.
 
 pub mod answer;
+pub mod embedding;
 pub mod event;
 pub mod request;
 pub mod turns;
 
 pub use answer::{Answer, Choice, FinishReason, Output};
+pub use embedding::{EmbeddingAnswer, EmbeddingInput, EmbeddingRequest};
 pub use event::{Delta, Event};
 pub use request::{
     CacheControl, Effort, Media, OutputFormat, Part, Reasoning, Request, Role, Tool, ToolChoice, Tuning, Turn,

@@ -14,10 +14,11 @@ use super::{EncodeOptions, bearer, path};
 use crate::hub;
 use crate::request::BadRequest;
 use crate::sigv4;
-use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 mod answer;
 mod block;
+mod embeddings;
 mod encode;
 mod failure;
 mod fields;
@@ -70,6 +71,10 @@ impl Wire for Bedrock {
 
     fn events(&self) -> Box<dyn EventDecoder> {
         Box::new(stream::Decoder::default())
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
+        Some(&embeddings::BedrockEmbeddings)
     }
 }
 

@@ -34,5 +34,6 @@ pub(super) static DEEPSEEK: Rules = Rules {
         failures: &["insufficient_system_resource"],
         usage_in: None,
     }),
+    embeddings: None,
     ..Rules::PLAIN
 };

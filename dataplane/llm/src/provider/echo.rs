@@ -6,16 +6,29 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::openai_shaped::Rules;
+use super::openai_shaped::{EmbeddingRules, Inputs, Rules};
+use crate::endpoint::Endpoint;
 use crate::estimate;
 use crate::request::ModelRequest;
 
-pub(super) static ECHO: Rules = Rules::PLAIN;
+mod embeddings;
+
+pub(super) static ECHO: Rules = Rules {
+    embeddings: Some(EmbeddingRules {
+        inputs: Inputs::TextOrTokens,
+        ..EmbeddingRules::PLAIN
+    }),
+    ..Rules::PLAIN
+};
 
 /// Longest answer in tokens, over all choices: an echo of a 32 MiB body, word by word, would be gigabytes of events.
 const TOKENS_MAX: u64 = 8_192;
 /// Longest piece in bytes that goes out as one event; a longer word is cut.
 const PIECE_BYTES_MAX: usize = 64;
+
+/// What is answered to a request for embeddings of something else than texts or tokens.
+const MALFORMED_INPUT: &[u8] =
+    br#"{"error":{"message":"`input` must be a string, a list of strings, a list of tokens, or a list of such lists","type":"invalid_request_error","param":"input","code":null}}"#;
 
 /// An answer in `OpenAI`'s shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +41,12 @@ pub enum EchoAnswer {
 
 /// Answers with the text of the last user message, cut at the request's output cap; where `tool_choice` demands a tool,
 /// with a call of it without arguments. A stream always ends with its usage: what the client did not ask for, the
-/// decoder takes out.
+/// decoder takes out. Embeddings are vectors of the texts' words.
 pub fn answer(request: &ModelRequest, id: &str, created_unix_seconds: u64) -> EchoAnswer {
+    if request.endpoint == Endpoint::Embeddings {
+        let refused = || Bytes::from_static(MALFORMED_INPUT);
+        return EchoAnswer::Whole(embeddings::answer(request).unwrap_or_else(refused));
+    }
     let reply = Reply::to(request);
     let usage = Usage::of(request, &reply);
     let writer = Writer {

@@ -11,9 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{EncodeOptions, path};
 use crate::hub;
 use crate::request::BadRequest;
-use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 mod answer;
+mod embeddings;
 mod encode;
 mod failure;
 mod fields;
@@ -65,6 +66,10 @@ impl Wire for Gemini {
 
     fn events(&self) -> Box<dyn EventDecoder> {
         Box::new(stream::Decoder::default())
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
+        Some(&embeddings::GeminiEmbeddings)
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) static GROQ: Rules = Rules {
         PassThrough::Transcriptions,
         PassThrough::Translations,
     ],
+    embeddings: None,
     ..Rules::PLAIN
 };
 

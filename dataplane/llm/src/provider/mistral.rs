@@ -2,7 +2,7 @@
 //! `random_seed`, `required` is `any`; ids of tool calls are nine letters and digits; thoughts are parts of `content`;
 //! usage comes with the last event unasked. Checked against the released `mistralai` SDK 3.7 (November 2026).
 
-use super::openai_shaped::{FieldRule, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use super::openai_shaped::{EmbeddingRules, FieldRule, Inputs, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::pass_through::PassThrough;
 
@@ -66,6 +66,23 @@ pub(super) static MISTRAL: Rules = Rules {
         usage_in: None,
     }),
     passes: &[PassThrough::Moderations, PassThrough::Transcriptions],
+    embeddings: Some(EmbeddingRules {
+        inputs: Inputs::Text,
+        request: Some(&RequestRules {
+            fields: &[
+                ("model", FieldRule::Pass),
+                ("input", FieldRule::Pass),
+                ("dimensions", FieldRule::Rename("output_dimension")),
+                ("output_dimension", FieldRule::Pass),
+                ("output_dtype", FieldRule::Pass),
+                ("encoding_format", FieldRule::Pass),
+                ("metadata", FieldRule::Pass),
+            ],
+            is_allow_list: true,
+            ..RequestRules::NONE
+        }),
+        ..EmbeddingRules::PLAIN
+    }),
     ..Rules::PLAIN
 };
 

@@ -24,8 +24,10 @@ use crate::usage::Usage;
 mod anthropic;
 mod bedrock;
 pub(crate) mod capability;
+mod cohere;
 mod deepseek;
 pub mod echo;
+pub(crate) mod embedding;
 mod gemini;
 mod groq;
 pub(crate) mod leftovers;
@@ -64,6 +66,8 @@ pub enum Kind {
     DeepSeek,
     /// Together.
     Together,
+    /// Cohere's v2 Chat API.
+    Cohere,
     /// Answers from inside.
     Echo,
 }
@@ -100,6 +104,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Mistral => &mistral::MISTRAL,
         Kind::DeepSeek => &deepseek::DEEPSEEK,
         Kind::Together => &together::TOGETHER,
+        Kind::Cohere => &Translated(cohere::Cohere),
         Kind::Echo => &echo::ECHO,
     }
 }

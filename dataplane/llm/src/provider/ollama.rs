@@ -3,11 +3,16 @@
 //! Its oddity: `max_completion_tokens` is accepted and ignored (<https://github.com/ollama/ollama/issues/7125>), so that
 //! an answer would have no bound; it goes out as `max_tokens`.
 
-use super::openai_shaped::{OutputCap, Rules};
+use super::openai_shaped::{EmbeddingRules, Inputs, OutputCap, Rules};
 
 pub(super) static OLLAMA: Rules = Rules {
     default_base_url: Some("http://localhost:11434"),
     chat_path: "/v1/chat/completions",
     output_cap: OutputCap::MaxTokens,
+    embeddings: Some(EmbeddingRules {
+        path: "/v1/embeddings",
+        inputs: Inputs::Text,
+        ..EmbeddingRules::PLAIN
+    }),
     ..Rules::PLAIN
 };

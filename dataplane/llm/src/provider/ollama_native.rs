@@ -9,9 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{EncodeOptions, bearer};
 use crate::hub;
 use crate::request::BadRequest;
-use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 mod decode;
+mod embeddings;
 mod encode;
 
 /// `/api/chat`.
@@ -51,5 +52,9 @@ impl Wire for OllamaNative {
 
     fn events(&self) -> Box<dyn EventDecoder> {
         Box::new(decode::Lines::default())
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
+        Some(&embeddings::OllamaEmbeddings)
     }
 }

@@ -1,4 +1,4 @@
-//! Servers that speak `OpenAI`'s chat dialect. The client speaks it too, so bodies and events pass byte for byte, save
+//! Servers that speak `OpenAI`'s dialects for chats and embeddings. The client speaks it too, so bodies and events pass byte for byte, save
 //! for the edits made here: the model's name, fields that a route sets, `include_usage`, and what a server's [`Rules`]
 //! ask for.
 
@@ -25,9 +25,11 @@ use crate::request::{BadRequest, Field, ModelRequest};
 use crate::service::{Service, not_served};
 use crate::splice::Edits;
 
+mod embeddings;
 mod messages;
 mod request;
 
+pub(super) use embeddings::{EmbeddingRules, Inputs};
 pub(super) use messages::{MessageRules, Thoughts};
 pub(super) use request::{Added, FieldRule, IsSent, RequestRules};
 
@@ -48,6 +50,8 @@ pub(super) struct Rules {
     pub(super) request: Option<&'static RequestRules>,
     /// What it says otherwise in answers.
     pub(super) answers: Option<&'static Mend>,
+    /// How it makes embeddings, where it does.
+    pub(super) embeddings: Option<EmbeddingRules>,
 }
 
 /// The name of the cap on the output.
@@ -71,6 +75,7 @@ impl Rules {
         passes: &[],
         request: None,
         answers: None,
+        embeddings: Some(EmbeddingRules::PLAIN),
     };
 }
 
@@ -95,6 +100,7 @@ impl Provider for Rules {
     fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
         match endpoint {
             Endpoint::ChatCompletions => Ok(Service::Native(self)),
+            Endpoint::Embeddings if self.embeddings.is_some() => Ok(Service::Native(self)),
             _ => Err(not_served(endpoint)),
         }
     }
@@ -107,6 +113,9 @@ impl Provider for Rules {
 
 impl Native for Rules {
     fn encode(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
+        if let Some(rules) = self.embeddings_for(request.endpoint) {
+            return embeddings::encode(self, rules, request, options);
+        }
         if self.output_cap == OutputCap::AsWritten && self.request.is_none() {
             return self.encode_plainly(request, options);
         }
@@ -120,10 +129,16 @@ impl Native for Rules {
             request::edit(&request, rules, model, surplus_cap, &mut edits, &mut leftovers)?;
         }
         dropped.append(&mut leftovers.dropped);
-        Ok(self.encoded(&request, edits, dropped))
+        Ok(self.encoded(&request, self.chat_path, edits, dropped))
     }
 
-    fn decode_whole(&self, body: Bytes, _context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
+    fn decode_whole(&self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
+        if let Some(request) = context
+            .request
+            .filter(|request| request.endpoint == Endpoint::Embeddings)
+        {
+            return embeddings::decode(body, request);
+        }
         let body = match self.answers {
             Some(mend) => mend.answer(body)?,
             None => body,
@@ -158,16 +173,26 @@ impl Rules {
         let mut edits = Edits::default();
         name_model(request, options.upstream_model, &mut edits);
         let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
-        Ok(self.encoded(request, edits, dropped))
+        Ok(self.encoded(request, self.chat_path, edits, dropped))
     }
 
-    fn encoded(&self, request: &ModelRequest, mut edits: Edits<'_>, dropped: Vec<String>) -> Encoded {
+    fn embeddings_for(&self, endpoint: Endpoint) -> Option<&EmbeddingRules> {
+        self.embeddings.as_ref().filter(|_| endpoint == Endpoint::Embeddings)
+    }
+
+    fn encoded(
+        &self,
+        request: &ModelRequest,
+        path: &'static str,
+        mut edits: Edits<'_>,
+        dropped: Vec<String>,
+    ) -> Encoded {
         let strip_usage = self.asks_for_usage && request.stream && !request.include_usage;
         if strip_usage {
             ask_for_usage(request, &mut edits);
         }
         Encoded {
-            path: Cow::Borrowed(self.chat_path),
+            path: Cow::Borrowed(path),
             headers: HeaderMap::new(),
             body: edits.apply(&request.body),
             strip_usage,

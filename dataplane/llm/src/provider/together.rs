@@ -2,7 +2,7 @@
 //! `reasoning_content` with others; `logprobs` is a number and its answer of another shape; usage comes with the last event
 //! unasked. No cap is written where the client set none. Checked against the released `together` SDK 3.1 (November 2026).
 
-use super::openai_shaped::{FieldRule, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use super::openai_shaped::{EmbeddingRules, FieldRule, Inputs, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::pass_through::PassThrough;
 
@@ -38,5 +38,17 @@ pub(super) static TOGETHER: Rules = Rules {
         PassThrough::Translations,
         PassThrough::Rerank,
     ],
+    embeddings: Some(EmbeddingRules {
+        inputs: Inputs::Text,
+        request: Some(&RequestRules {
+            fields: &[
+                ("dimensions", FieldRule::Unsupported),
+                ("encoding_format", FieldRule::Needless), // it writes numbers
+                ("user", FieldRule::Unsupported),
+            ],
+            ..RequestRules::NONE
+        }),
+        ..EmbeddingRules::PLAIN
+    }),
     ..Rules::PLAIN
 };

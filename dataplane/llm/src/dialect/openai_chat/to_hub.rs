@@ -213,6 +213,7 @@ fn thinking(value: &str) -> Result<Reasoning, BadRequest> {
     struct Thinking<'a> {
         #[serde(borrow)]
         r#type: Text<'a>,
+        #[serde(alias = "token_budget")] // Cohere's spelling
         budget_tokens: Option<u64>,
     }
     let thinking: Thinking<'_> = typed(

@@ -12,7 +12,7 @@ use crate::translate::{EventDecoder, WireFailure};
 use crate::usage::Usage;
 
 /// More than any answer has; above it a count is a mistake, and sums of such counts could overflow.
-const COUNT_MAX: u64 = 1 << 40;
+pub(super) const COUNT_MAX: u64 = 1 << 40;
 
 #[derive(Deserialize)]
 struct Line {
@@ -160,6 +160,12 @@ pub(super) fn failure(status: u16, body: &[u8]) -> WireFailure {
         return WireFailure::new(FailureKind::of_status(status), detail);
     };
     describe(status, message, format!("status {status}"))
+}
+
+/// The error in a body that came under status 200, if it is one.
+pub(super) fn unannounced_in(body: &[u8]) -> Option<WireFailure> {
+    let line: Line = serde_json::from_slice(body).ok()?;
+    line.error.map(unannounced)
 }
 
 fn unannounced(message: String) -> WireFailure {

@@ -8,7 +8,7 @@ use std::ops::{ControlFlow, Range};
 use serde_json::value::RawValue;
 
 use super::super::leftovers::Leftovers;
-use super::messages::{self, MessageRules};
+use super::messages::{self, MessageRules, Thoughts};
 use crate::json::{self, Kind, Member};
 use crate::request::{BadRequest, ModelRequest};
 use crate::splice::Edits;
@@ -26,6 +26,21 @@ pub(in super::super) struct RequestRules {
     pub(in super::super) messages: MessageRules,
     /// Each function has `parameters`, if only empty ones.
     pub(in super::super) functions_need_parameters: bool,
+}
+
+impl RequestRules {
+    /// A server that takes everything as it is written.
+    pub(in super::super) const NONE: Self = Self {
+        fields: &[],
+        is_allow_list: false,
+        added: None,
+        messages: MessageRules {
+            members: &[],
+            thoughts: Thoughts::In("reasoning_content"),
+            tool_id: None,
+        },
+        functions_need_parameters: false,
+    };
 }
 
 /// A field that the gateway writes.
