@@ -74,7 +74,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::OpenAI,
         Self::OpenAICompatible,
         Self::Ollama,
@@ -82,6 +82,7 @@ impl Kind {
         Self::Anthropic,
         Self::Gemini,
         Self::Bedrock,
+        Self::Cohere,
         Self::Groq,
         Self::Mistral,
         Self::DeepSeek,
