@@ -5,6 +5,7 @@ use crate::translate::Dialect;
 
 pub mod anthropic_messages;
 pub mod openai_chat;
+pub mod openai_completions;
 pub mod openai_embeddings;
 pub mod openai_models;
 pub mod openai_responses;
@@ -13,8 +14,8 @@ pub mod openai_responses;
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&openai_chat::OpenAIChat),
-        Endpoint::Completions
-        | Endpoint::Responses
+        Endpoint::Completions => Some(&openai_completions::OpenAICompletions),
+        Endpoint::Responses
         | Endpoint::Messages
         | Endpoint::Embeddings
         | Endpoint::CountTokens

@@ -2,7 +2,9 @@
 //! asked for so; usage of a stream is in `x_groq`; a message with a member it does not know is refused whole, as are
 //! `logprobs`, `logit_bias` and a second choice. Checked against the released `groq` SDK 1.7 (November 2026).
 
-use super::openai_shaped::{Added, FieldRule, IsSent, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use super::openai_shaped::{
+    Added, FieldRule, FromHub, History, IsSent, MessageRules, OutputCap, RequestRules, Rules, Thoughts,
+};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::pass_through::PassThrough;
 
@@ -16,6 +18,7 @@ pub(super) static GROQ: Rules = Rules {
             ("logprobs", FieldRule::Unsupported),
             ("top_logprobs", FieldRule::Unsupported),
             ("logit_bias", FieldRule::Unsupported),
+            ("top_k", FieldRule::Unsupported),
             ("reasoning_effort", FieldRule::Word("\"minimal\"", "\"low\"")),
             ("service_tier", FieldRule::Word("\"default\"", "\"on_demand\"")),
             ("stream_options", FieldRule::Needless),
@@ -39,6 +42,12 @@ pub(super) static GROQ: Rules = Rules {
         failures: &[],
         usage_in: Some("x_groq"),
     }),
+    from_hub: &FromHub {
+        thoughts: History::In("reasoning_content"), // which its rules rename
+        models_of: "Groq",
+        takes_files: false,
+        ..FromHub::UNKNOWN
+    },
     passes: &[
         PassThrough::Speech,
         PassThrough::Transcriptions,

@@ -2,7 +2,9 @@
 //! `random_seed`, `required` is `any`; ids of tool calls are nine letters and digits; thoughts are parts of `content`;
 //! usage comes with the last event unasked. Checked against the released `mistralai` SDK 3.7 (November 2026).
 
-use super::openai_shaped::{EmbeddingRules, FieldRule, Inputs, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use super::openai_shaped::{
+    EmbeddingRules, FieldRule, FromHub, History, Inputs, MessageRules, OutputCap, RequestRules, Rules, Thoughts,
+};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::pass_through::PassThrough;
 
@@ -65,6 +67,12 @@ pub(super) static MISTRAL: Rules = Rules {
         failures: &["error"],
         usage_in: None,
     }),
+    from_hub: &FromHub {
+        thoughts: History::In("reasoning_content"), // which its rules make a part
+        takes_files: false,
+        has_strict_order: true,
+        ..FromHub::UNKNOWN
+    },
     passes: &[PassThrough::Moderations, PassThrough::Transcriptions],
     embeddings: Some(EmbeddingRules {
         inputs: Inputs::Text,

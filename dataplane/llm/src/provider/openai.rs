@@ -1,11 +1,30 @@
 //! `OpenAI`'s own service. It defines the dialect, so it needs no rules: `max_tokens` passes as it is, and a model that
 //! wants `max_completion_tokens` says so itself.
 
-use super::openai_shaped::Rules;
+use super::openai_shaped::{Completions, FromHub, History, Rules};
 use crate::pass_through::PassThrough;
 
 pub(super) static OPENAI: Rules = Rules {
     default_base_url: Some("https://api.openai.com/v1"),
+    completions: Some(&Completions::PLAIN),
+    from_hub: &FromHub {
+        is_original: true,
+        thoughts: History::Refused,
+        models_of: "OpenAI",
+        lacks: &["top_k"],
+        knows: &[
+            "metadata",
+            "moderation",
+            "prompt_cache_key",
+            "prompt_cache_options",
+            "prompt_cache_retention",
+            "safety_identifier",
+            "service_tier",
+            "store",
+            "verbosity",
+        ],
+        ..FromHub::UNKNOWN
+    },
     passes: &[
         PassThrough::ImageGenerations,
         PassThrough::ImageEdits,

@@ -1,6 +1,6 @@
 //! Servers that speak `OpenAI`'s dialects for chats and embeddings. The client speaks it too, so bodies and events pass byte for byte, save
 //! for the edits made here: the model's name, fields that a route sets, `include_usage`, and what a server's [`Rules`]
-//! ask for.
+//! ask for. Clients of other dialects get there through the hub (`wire`).
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -25,13 +25,17 @@ use crate::request::{BadRequest, Field, ModelRequest};
 use crate::service::{Service, not_served};
 use crate::splice::Edits;
 
+mod completions;
 mod embeddings;
 mod messages;
 mod request;
+mod wire;
 
+pub(super) use completions::Completions;
 pub(super) use embeddings::{EmbeddingRules, Inputs};
 pub(super) use messages::{MessageRules, Thoughts};
 pub(super) use request::{Added, FieldRule, IsSent, RequestRules};
+pub(super) use wire::{FromHub, History};
 
 /// What one server does differently from the others.
 #[derive(Debug)]
@@ -50,6 +54,10 @@ pub(super) struct Rules {
     pub(super) request: Option<&'static RequestRules>,
     /// What it says otherwise in answers.
     pub(super) answers: Option<&'static Mend>,
+    /// Its legacy completions; absent: they are asked as chats.
+    pub(super) completions: Option<&'static Completions>,
+    /// What it wants in requests of clients of other dialects, beside all that.
+    pub(super) from_hub: &'static FromHub,
     /// How it makes embeddings, where it does.
     pub(super) embeddings: Option<EmbeddingRules>,
 }
@@ -75,6 +83,8 @@ impl Rules {
         passes: &[],
         request: None,
         answers: None,
+        completions: None,
+        from_hub: &FromHub::UNKNOWN,
         embeddings: Some(EmbeddingRules::PLAIN),
     };
 }
@@ -98,10 +108,14 @@ impl Provider for Rules {
     }
 
     fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
-        match endpoint {
-            Endpoint::ChatCompletions => Ok(Service::Native(self)),
-            Endpoint::Embeddings if self.embeddings.is_some() => Ok(Service::Native(self)),
-            _ => Err(not_served(endpoint)),
+        match (endpoint, self.completions) {
+            (Endpoint::ChatCompletions, _) => Ok(Service::Native(self)),
+            (Endpoint::Embeddings, _) if self.embeddings.is_some() => Ok(Service::Native(self)),
+            (Endpoint::Completions, Some(completions)) => Ok(Service::Native(completions)),
+            (Endpoint::Completions | Endpoint::Responses | Endpoint::Messages, _) => {
+                Service::translated(endpoint, self)
+            }
+            (Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::PassThrough(_), _) => Err(not_served(endpoint)),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::request::{BadRequest, Field, ModelRequest};
 use crate::splice::Edits;
 
 /// Fields that a route cannot set: the gateway has routed, authorised and counted by them.
-const NOT_OVERRIDABLE: [&str; 5] = ["model", "messages", "input", "stream", "stream_options"];
+const NOT_OVERRIDABLE: [&str; 6] = ["model", "messages", "input", "prompt", "stream", "stream_options"];
 
 /// Sets the fields that a route prescribes; returns the names of those it may not. `field_to_set` tells under which name
 /// the body carries a field. The body is searched once more, since routes may name any field and few do.

@@ -2,7 +2,10 @@
 //! `reasoning_content` with others; `logprobs` is a number and its answer of another shape; usage comes with the last event
 //! unasked. No cap is written where the client set none. Checked against the released `together` SDK 3.1 (November 2026).
 
-use super::openai_shaped::{EmbeddingRules, FieldRule, Inputs, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use super::openai_shaped::{
+    Completions, EmbeddingRules, FieldRule, FromHub, History, Inputs, MessageRules, OutputCap, RequestRules, Rules,
+    Thoughts,
+};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::pass_through::PassThrough;
 
@@ -25,12 +28,19 @@ pub(super) static TOGETHER: Rules = Rules {
         },
         functions_need_parameters: false,
     }),
-    answers: Some(&Mend {
-        signs: &["\"eos\"", "\"reasoning\""],
-        finish_reasons: &[("eos", "stop")],
-        failures: &[],
-        usage_in: None,
+    answers: Some(&ANSWERS),
+    completions: Some(&Completions {
+        asks_for_usage: false,
+        answers: Some(&ANSWERS),
+        ..Completions::PLAIN
     }),
+    from_hub: &FromHub {
+        thoughts: History::In("reasoning_content"),
+        models_of: "Together",
+        off: Some(("reasoning", "{\"enabled\":false}")),
+        takes_files: false,
+        ..FromHub::UNKNOWN
+    },
     passes: &[
         PassThrough::ImageGenerations,
         PassThrough::Speech,
@@ -51,4 +61,11 @@ pub(super) static TOGETHER: Rules = Rules {
         ..EmbeddingRules::PLAIN
     }),
     ..Rules::PLAIN
+};
+
+static ANSWERS: Mend = Mend {
+    signs: &["\"eos\"", "\"reasoning\""],
+    finish_reasons: &[("eos", "stop")],
+    failures: &[],
+    usage_in: None,
 };

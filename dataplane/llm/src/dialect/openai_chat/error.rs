@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::{self, Failure, FailureKind};
 use crate::scrub;
+use crate::translate::WireFailure;
 
 /// Larger error bodies are no error objects but pages; they are replaced by ours.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -69,10 +70,7 @@ pub fn read(answer: FailedAnswer<'_>) -> Failure {
     let kind = kind_of(Some(answer.status), error.as_ref());
     // The caller's key is fine when ours is refused, and a redirect is no answer: neither is the client's to see.
     let is_for_client = !matches!(kind, FailureKind::Auth | FailureKind::Protocol);
-    let detail = match &error {
-        Some(error) => format!("status {}{}", answer.status, error.words()),
-        None => format!("status {} with a body that is no error object", answer.status),
-    };
+    let detail = detail_of(answer.status, error.as_ref());
     let body = error
         .filter(|_| is_for_client)
         .map(|error| error.into_body(answer.credential));
@@ -86,13 +84,46 @@ pub fn read(answer: FailedAnswer<'_>) -> Failure {
     .scrubbed(answer.credential)
 }
 
+/// The same for a client of another dialect; credentials and `Retry-After` are the caller's.
+pub(crate) fn read_wire(status: u16, body: &[u8]) -> WireFailure {
+    let error = WireError::parse(body);
+    let kind = kind_of(Some(status), error.as_ref());
+    let failure = WireFailure {
+        status: Some(status),
+        ..WireFailure::new(kind, detail_of(status, error.as_ref()))
+    };
+    error.map_or(failure.clone(), |error| error.describe(failure))
+}
+
+/// [`read_unannounced`] for a client of another dialect.
+pub(crate) fn read_unannounced_wire(text: &[u8]) -> Option<WireFailure> {
+    let error = WireError::parse(text)?;
+    let status = error.status();
+    let failure = WireFailure {
+        status,
+        ..WireFailure::new(kind_of(status, Some(&error)), unannounced(&error))
+    };
+    Some(error.describe(failure))
+}
+
+fn detail_of(status: u16, error: Option<&WireError>) -> String {
+    match error {
+        Some(error) => format!("status {status}{}", error.words()),
+        None => format!("status {status} with a body that is no error object"),
+    }
+}
+
+fn unannounced(error: &WireError) -> String {
+    format!("an error in an answer with status 200{}", error.words())
+}
+
 /// Reads an error that came in place of an answer under status 200: in a stream, or as a whole body. `None`: `text` is
 /// no error object.
 pub(crate) fn read_unannounced(text: &[u8]) -> Option<Failure> {
     let error = WireError::parse(text)?;
     let status = error.status();
     let kind = kind_of(status, Some(&error));
-    let detail = format!("an error in an answer with status 200{}", error.words());
+    let detail = unannounced(&error);
     let body = (kind != FailureKind::Auth).then(|| error.into_body(""));
     Some(Failure {
         kind,
@@ -167,6 +198,22 @@ impl WireError {
             }
         }
         words
+    }
+
+    /// The failure with the provider's words; a code that is a number is one all the same.
+    fn describe(self, failure: WireFailure) -> WireFailure {
+        let text = |key: &str| match self.0.get(key) {
+            Some(Value::String(text)) => Some(text.as_str().into()),
+            Some(Value::Number(number)) => Some(number.to_string().into()),
+            _ => None,
+        };
+        WireFailure {
+            message: text("message"),
+            error_type: text("type"),
+            code: text("code"),
+            param: text("param"),
+            ..failure
+        }
     }
 
     fn into_body(self, credential: &str) -> Bytes {

@@ -2,11 +2,14 @@
 //!
 //! Where both sides speak it, bodies and events pass as they are and are only read along the way: [`answer`] reads whole
 //! answers, [`stream`] streams, [`usage`] token counts, [`error`] reads and writes error objects, [`mend`] puts right what a server says in words of its own. Where the provider speaks
-//! something else, [`to_hub`] reads requests, [`render`] writes answers and [`chunks`] streams.
+//! something else, [`to_hub`] reads requests, [`render`] writes answers and [`chunks`] streams. Where the client speaks
+//! something else, `from_hub` writes requests and `answer_to_hub` reads answers and streams.
 
 pub mod answer;
+pub(crate) mod answer_to_hub;
 pub mod chunks;
 pub mod error;
+pub(crate) mod from_hub;
 pub mod mend;
 pub mod render;
 pub mod stream;

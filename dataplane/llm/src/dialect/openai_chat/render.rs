@@ -41,7 +41,7 @@ pub(super) fn tool_call_id(request_id: &str, choice: u32, index: usize) -> Strin
     format!("call_{request_id}_{choice}_{index}")
 }
 
-pub(super) fn bare_id<'a>(context: &AnswerContext<'a>) -> &'a str {
+pub(in crate::dialect) fn bare_id<'a>(context: &AnswerContext<'a>) -> &'a str {
     context.id.strip_prefix("chatcmpl-").unwrap_or(context.id)
 }
 
@@ -249,7 +249,7 @@ impl<'a> Message<'a> {
 /// Usage as `OpenAI` counts it: the details are parts of the totals. Two keys beside are Anthropic's, which clients of
 /// Claude look for.
 #[derive(Serialize)]
-pub(super) struct WireUsage {
+pub(in crate::dialect) struct WireUsage {
     prompt_tokens: u64,
     completion_tokens: u64,
     total_tokens: u64,
@@ -282,7 +282,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl WireUsage {
-    pub(super) fn of(usage: &Usage) -> Self {
+    pub(in crate::dialect) fn of(usage: &Usage) -> Self {
         let (prompt_tokens, completion_tokens) = (usage.total_input_tokens(), usage.total_output_tokens());
         Self {
             prompt_tokens,

@@ -1,4 +1,5 @@
-//! Streams of chat chunks: relayed as they are, and tapped for what the gateway must know.
+//! Streams of chat chunks, and of those of legacy completions: relayed as they are, and tapped for what the gateway must
+//! know.
 //!
 //! Most events only carry a few more letters, and reading each as JSON would cost more than all else that is done with
 //! it. So an event is first glanced at (`glance`), and parsed only if it may tell more than that.
@@ -181,6 +182,11 @@ impl Reader {
         let index = choice.index.unwrap_or(0);
         self.see_choice(index)?;
         self.progress.has_content |= choice.delta.as_ref().is_some_and(|delta| delta.has_content);
+        // Legacy completions. Some servers write the text of a chat's delta there once more.
+        if let Some(text) = choice.text.as_deref().filter(|_| choice.delta.is_none()) {
+            self.progress.has_content |= !text.is_empty();
+            self.count(Size::of(text.as_bytes()));
+        }
         // Some servers write an empty reason into every event until they know it.
         if let Some(reason) = choice.finish_reason.as_deref().filter(|reason| !reason.is_empty()) {
             self.progress.has_content = true;
@@ -230,6 +236,7 @@ struct Chunk<'a> {
 struct Choice {
     index: Option<u32>,
     delta: Option<Delta>,
+    text: Option<String>,
     finish_reason: Option<String>,
 }
 

@@ -157,19 +157,23 @@ impl<'a> Reader<'a> {
 /// A string that borrows where it holds no escapes. (`serde` borrows a `Cow` only when it stands alone.)
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::dialect) struct Text<'a>(#[serde(borrow)] pub(in crate::dialect) Cow<'a, str>);
 
 /// JSON text that stands in a body which was validated.
-fn raw(value: &str) -> &RawValue {
+pub(in crate::dialect) fn raw(value: &str) -> &RawValue {
     serde_json::from_str(value).expect("a member of a valid document is valid")
 }
 
 /// Reads a value by its type. Serde's own words are not for clients: they quote what was written.
-fn typed<'a, T: Deserialize<'a>>(name: &str, value: &'a str, wanted: &str) -> Result<T, BadRequest> {
+pub(in crate::dialect) fn typed<'a, T: Deserialize<'a>>(
+    name: &str,
+    value: &'a str,
+    wanted: &str,
+) -> Result<T, BadRequest> {
     serde_json::from_str(value).map_err(|_| BadRequest::wrong_type(name, wanted))
 }
 
-fn number<'a>(name: &str, value: &'a str) -> Result<&'a RawValue, BadRequest> {
+pub(in crate::dialect) fn number<'a>(name: &str, value: &'a str) -> Result<&'a RawValue, BadRequest> {
     match json::kind(value.as_bytes()) {
         Kind::Number => Ok(raw(value)),
         _ => Err(BadRequest::wrong_type(name, "a number")),
@@ -181,7 +185,7 @@ fn replaced(name: &str, by: &str) -> BadRequest {
     BadRequest::new("unsupported_parameter", Some(name), message)
 }
 
-fn stop(value: &str) -> Result<Vec<Cow<'_, str>>, BadRequest> {
+pub(in crate::dialect) fn stop(value: &str) -> Result<Vec<Cow<'_, str>>, BadRequest> {
     let wanted = "a string or an array of strings";
     if json::kind(value.as_bytes()) == Kind::String {
         let Text(text) = typed("stop", value, wanted)?;

@@ -87,7 +87,7 @@ pub(in super::super) fn plan(
         (Thinking::Adaptive, Reasoning::Budget { tokens }) => {
             leftovers.value(name)?;
             plan.config = Some(ADAPTIVE);
-            plan.effort = nearest(effort_of(tokens), model, leftovers)?;
+            plan.effort = nearest(Effort::of_budget(tokens), model, leftovers)?;
         }
         (Thinking::Budget, Reasoning::Effort(effort)) => {
             plan.effort = if model.efforts.is_empty() {
@@ -168,14 +168,5 @@ fn budget_of(effort: Effort) -> u64 {
         Effort::Medium => 8_192,
         Effort::High => 24_576,
         Effort::XHigh | Effort::Max => 32_768,
-    }
-}
-
-/// The effort that spends about as much.
-pub(in super::super) fn effort_of(tokens: u64) -> Effort {
-    match tokens {
-        0..=4_095 => Effort::Low,
-        4_096..=16_383 => Effort::Medium,
-        _ => Effort::High,
     }
 }

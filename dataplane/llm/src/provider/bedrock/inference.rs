@@ -11,7 +11,7 @@ use super::model_fields::ModelFields;
 use crate::hub::{Effort, Reasoning as Asked, Request};
 use crate::provider::EncodeOptions;
 use crate::provider::anthropic::sampling::{self, number, one};
-use crate::provider::anthropic::thinking::{self, Config, effort_of};
+use crate::provider::anthropic::thinking::{self, Config};
 use crate::provider::capability::bedrock::{Family, Reasoning, TopK};
 use crate::provider::leftovers::{Leftovers, raw};
 use crate::request::BadRequest;
@@ -135,7 +135,7 @@ fn effort(
         Some(Asked::Off) if matches!(family.reasoning, Reasoning::Never | Reasoning::Nova) => return Ok(None),
         Some(Asked::Off) => ("reasoning_effort", None),
         Some(Asked::Effort(effort)) => ("reasoning_effort", Some(effort)),
-        Some(Asked::Budget { tokens }) => ("thinking", Some(effort_of(tokens))),
+        Some(Asked::Budget { tokens }) => ("thinking", Some(Effort::of_budget(tokens))),
         Some(Asked::Adaptive) => ("thinking", Some(Effort::Medium)),
     };
     let Some(word) = nearest(family, wanted, name, leftovers)? else {
