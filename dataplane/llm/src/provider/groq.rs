@@ -45,6 +45,7 @@ pub(super) static GROQ: Rules = Rules {
     from_hub: &FromHub {
         thoughts: History::In("reasoning_content"), // which its rules rename
         models_of: "Groq",
+        added: thoughts_apart,
         takes_files: false,
         ..FromHub::UNKNOWN
     },
@@ -62,4 +63,9 @@ pub(super) static GROQ: Rules = Rules {
 fn wants_thoughts_apart(model: &str, is_sent: &IsSent<'_>) -> bool {
     let is_told = is_sent("reasoning_format") || is_sent("include_reasoning");
     is_sent("reasoning_effort") && !is_told && !model.contains("gpt-oss")
+}
+
+/// The same for clients of other dialects, who have a place for thoughts and none for tags. These models think unasked.
+fn thoughts_apart(model: &str) -> Option<(&'static str, &'static str)> {
+    model.contains("qwen3").then_some(("reasoning_format", "\"parsed\""))
 }

@@ -17,6 +17,8 @@ use crate::translate::WireFailure;
 
 mod said;
 pub(crate) mod stream;
+#[cfg(test)]
+mod tests;
 
 use said::{Piece, Said};
 

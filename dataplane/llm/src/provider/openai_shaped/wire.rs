@@ -17,6 +17,9 @@ use crate::hub::{self, Effort, Part, Reasoning, Request, Role};
 use crate::request::{BadRequest, ModelRequest};
 use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 
+#[cfg(test)]
+mod tests;
+
 /// What a server takes from the hub that its rules for chat clients do not tell.
 #[derive(Debug)]
 pub(in super::super) struct FromHub {
@@ -28,6 +31,8 @@ pub(in super::super) struct FromHub {
     pub(in super::super) models_of: &'static str,
     /// The member by which it is told not to think, where that is no effort: its name and its value, as JSON.
     pub(in super::super) off: Option<(&'static str, &'static str)>,
+    /// A member that requests to a model get: its name and its value, as JSON.
+    pub(in super::super) added: fn(&str) -> Option<(&'static str, &'static str)>,
     /// See [`Style::takes_files`].
     pub(in super::super) takes_files: bool,
     /// See [`Style::has_strict_order`].
@@ -58,6 +63,7 @@ impl FromHub {
         thoughts: History::Unknown,
         models_of: "",
         off: None,
+        added: |_| None,
         takes_files: true,
         has_strict_order: false,
         lacks: &[],
@@ -90,6 +96,9 @@ impl Wire for Rules {
         let mut leftovers = Leftovers::new(options.unsupported);
         let model = capability::of(self.from_hub.models_of, options.upstream_model);
         let effort = self.effort(request, model, &mut leftovers)?;
+        if let Some(member) = (self.from_hub.added)(options.upstream_model) {
+            pass(member, &mut leftovers);
+        }
         self.other_fields(request, &mut leftovers)?;
         let style = Style {
             lacks_sampling: model.is_some_and(|model| !model.samples(effort)),
@@ -194,8 +203,8 @@ impl Rules {
 
     /// Tells the server not to think, by the word that is returned or by a member of its own, where it has either.
     fn silence(&self, model: Option<&Model>, leftovers: &mut Leftovers<'_>) -> Option<&'static str> {
-        if let Some((name, value)) = self.from_hub.off {
-            leftovers.passed.push((Cow::Borrowed(name), raw(value.to_owned())));
+        if let Some(member) = self.from_hub.off {
+            pass(member, leftovers);
             return None;
         }
         model.filter(|model| model.can_be_silent()).map(|_| "none")
@@ -211,8 +220,7 @@ impl Rules {
             match name.as_ref() {
                 name if from_hub::is_field(name) => leftovers.value(name)?,
                 "service_tier" if named(name) && value.get() == "\"standard_only\"" => {
-                    let tier = ("service_tier".into(), raw("\"default\"".to_owned()));
-                    leftovers.passed.push(tier); // Anthropic's word for it
+                    pass(("service_tier", "\"default\""), leftovers); // Anthropic's word for it
                 }
                 name if named(name) => leftovers.passed.push((Cow::Borrowed(name), Cow::Borrowed(*value))),
                 "store" if value.get() == "false" => {}
@@ -222,6 +230,10 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+fn pass((name, json): (&'static str, &'static str), leftovers: &mut Leftovers<'_>) {
+    leftovers.passed.push((Cow::Borrowed(name), raw(json.to_owned())));
 }
 
 /// A turn in which tools were called and whose thought is gone. Clients that know nothing of thoughts drop them; they get

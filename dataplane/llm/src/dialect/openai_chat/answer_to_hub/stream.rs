@@ -111,7 +111,7 @@ impl EventDecoder for Decoder {
             return Err(failure);
         }
         let choices = &self.state.choices;
-        if !choices.is_empty() && choices.iter().all(|choice| choice.reason.is_some()) {
+        if !self.state.is_complete && !choices.is_empty() && choices.iter().all(|choice| choice.reason.is_some()) {
             return self.state.end(events);
         }
         Ok(())
