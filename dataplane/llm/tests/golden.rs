@@ -141,11 +141,10 @@ fn run(folder: &Path) -> Outputs {
             .or_else(|| read("answer.eventstream.json").map(|list| framed(&list))),
     );
     if kind == Kind::Echo {
-        match echo::answer(
-            request.as_ref().unwrap().as_ref().unwrap(),
-            "chatcmpl-golden",
-            NOW_UNIX_SECONDS,
-        ) {
+        // It answers what it was sent, which is a chat whatever the client speaks.
+        let sent = encoded.as_ref().unwrap().as_ref().unwrap().body.clone();
+        let chat = ModelRequest::parse(Endpoint::ChatCompletions, sent).unwrap();
+        match echo::answer(&chat, "chatcmpl-golden", NOW_UNIX_SECONDS) {
             EchoAnswer::Whole(body) => whole = Some(body),
             EchoAnswer::Stream(list) => events = Some(list.concat().into()),
         }
