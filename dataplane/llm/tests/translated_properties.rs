@@ -1,8 +1,10 @@
-//! What holds for every request and every stream of a provider that is translated, searched for with generated ones.
+//! What holds for every request and every stream of every provider at every endpoint that has a dialect, searched for with
+//! generated ones.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use bytes::Bytes;
+use headgate_llm::dialect;
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Kind, Progress, UnsupportedParameters};
@@ -20,13 +22,65 @@ const TRANSLATED: [Kind; 5] = [Kind::Anthropic, Kind::Bedrock, Kind::Ollama, Kin
 /// Those whose requests and answers are edited.
 const EDITED: [Kind; 4] = [Kind::Groq, Kind::Mistral, Kind::DeepSeek, Kind::Together];
 
-fn chat(kind: Kind) -> Service {
-    let service = provider::of(kind).serve(Endpoint::ChatCompletions, &EncodeOptions::default());
-    service.expect("every provider serves chats")
+/// Those whose chats pass as they are; clients of other dialects reach them through the hub.
+const PASSED: [Kind; 4] = [Kind::OpenAI, Kind::OpenAICompatible, Kind::OllamaOpenAI, Kind::Echo];
+
+/// A provider asked at an endpoint.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    kind: Kind,
+    endpoint: Endpoint,
 }
 
-fn any_kind() -> impl Strategy<Value = Kind> {
-    prop::sample::select([TRANSLATED.as_slice(), &EDITED].concat())
+impl Asked {
+    fn service(self) -> Service {
+        let service = provider::of(self.kind).serve(self.endpoint, &EncodeOptions::default());
+        service.expect("only pairs that are served are asked")
+    }
+
+    /// A client takes `[DONE]` for success.
+    fn ends_with_done(self) -> bool {
+        let has_done = matches!(self.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+        has_done && matches!(self.service(), Service::Translated { .. })
+    }
+}
+
+fn anybody_asked() -> impl Strategy<Value = Asked> {
+    let mut pairs = Vec::new();
+    for endpoint in Endpoint::ALL {
+        for kind in [TRANSLATED.as_slice(), &EDITED, &PASSED].concat() {
+            let is_served = provider::of(kind).serve(endpoint, &EncodeOptions::default()).is_ok();
+            if is_served && dialect::of(endpoint).is_some() {
+                pairs.push(Asked { kind, endpoint });
+            }
+        }
+    }
+    assert!(pairs.len() >= 24, "every kind has chats and completions: {pairs:?}");
+    prop::sample::select(pairs)
+}
+
+/// A body of the right outline.
+fn body(endpoint: Endpoint, messages: &[Value], prompt: &Value) -> Value {
+    match endpoint {
+        Endpoint::Completions => json!({ "model": "m", "prompt": prompt }),
+        Endpoint::Responses if messages.is_empty() => json!({ "model": "m", "input": prompt }),
+        Endpoint::Responses => json!({ "model": "m", "input": messages }),
+        Endpoint::Messages => json!({ "model": "m", "max_tokens": 9, "messages": messages }),
+        _ => json!({ "model": "m", "messages": messages }),
+    }
+}
+
+fn any_prompt() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        "\\PC{0,8}".prop_map(Value::from),
+        prop::sample::select(vec![
+            json!(["a"]),
+            json!(["a", "b"]),
+            json!([1, 2]),
+            json!([[1]]),
+            json!([])
+        ]),
+    ]
 }
 
 /// Values of the right and of the wrong type, and those that only look right.
@@ -158,6 +212,15 @@ fn any_field() -> impl Strategy<Value = (&'static str, Value)> {
         "strict_tools",
         "documents",
         "invented_tomorrow",
+        "n",
+        "user",
+        "suffix",
+        "echo",
+        "best_of",
+        "max_tokens",
+        "random_seed",
+        "reasoning_format",
+        "reasoning",
     ]);
     let tool = json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]);
     (name, prop_oneof![any_value(), Just(tool)])
@@ -167,8 +230,8 @@ fn any_field() -> impl Strategy<Value = (&'static str, Value)> {
 type Decoded = (Vec<u8>, Progress, Result<(), Failure>);
 
 /// Decodes in chunks of the given lengths, over and over.
-fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
-    let mut decoder = chat(kind).stream_decoder(&AnswerContext::default());
+fn decode(asked: Asked, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
+    let mut decoder = asked.service().stream_decoder(&AnswerContext::default());
     let (mut out, mut result) = (Vec::new(), Ok(()));
     let (mut rest, mut lengths) = (stream.clone(), chunk_lengths.iter().cycle());
     while !rest.is_empty() && result.is_ok() {
@@ -180,7 +243,7 @@ fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
 }
 
 /// Pieces that the providers' events are made of.
-const PIECES: [&str; 45] = [
+const PIECES: &[&str] = &[
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"việt 😀\",\"thoughtSignature\":\"s\"}]}}]}\n\n",
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]},\"finishReason\":\"STOP\"}]}\n\n",
     "data: {\"candidates\":[{\"index\":1,\"finishReason\":\"MALFORMED_FUNCTION_CALL\"}],\"usageMetadata\":{\"promptTokenCount\":18446744073709551615}}\n\n",
@@ -215,6 +278,12 @@ const PIECES: [&str; 45] = [
     "data: {\"type\":\"tool-call-end\",\"index\":0}\n\n",
     "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"TOOL_CALL\",\"usage\":{\"tokens\":{\"input_tokens\":1e300,\"output_tokens\":-1}}}}\n\n",
     "data: {\"type\":\"message-end\",\"delta\":{\"finish_reason\":\"ERROR\",\"error\":\"no\"}}\n\n",
+    "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"việt 😀\"},\"logprobs\":{\"content\":[]}}]}\n\n",
+    "data: {\"choices\":[{\"index\":1,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}}]}\n\n",
+    "data: {\"choices\":[{\"index\":1,\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"{}\"}},{\"id\":\"b\",\"function\":{\"name\":\"g\"}}]}}]}\n\n",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"refusal\":\"no\",\"reasoning_details\":[{\"text\":\"a\",\"signature\":\"s\"},{\"data\":\"d\"}]},\"finish_reason\":\"length\"}]}\n\n",
+    "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":18446744073709551615,\"completion_tokens\":1}}\n\n",
+    "data: {\"choices\":[{\"index\":0,\"text\":\"việt\",\"finish_reason\":null}]}\n\n",
     "{\"message\":{\"content\":\"việt\",\"thinking\":\"a\"}}\n",
     "{\"message\":{\"tool_calls\":[{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]}}\r\n",
     "{\"done\":true,\"eval_count\":3}\n",
@@ -266,22 +335,30 @@ proptest! {
 
     #[test]
     fn a_request_is_encoded_as_json_or_refused_by_name(
-        kind in any_kind(),
+        asked in anybody_asked(),
         messages in vec(any_message(), 0..5),
+        prompt in any_prompt(),
         fields in vec(any_field(), 0..5),
-        model in prop::sample::select(vec!["claude-opus-5-5", "claude-sonnet-4-5", "claude-3-haiku", "gemini-3.8-flash", "gemini-2.5-pro", "us.anthropic.claude-sonnet-4-5-v1:0", "amazon.nova-2-lite-v1:0", "mistral.x", "x"]),
+        model in prop::sample::select(vec!["claude-opus-5-5", "claude-sonnet-4-5", "claude-3-haiku", "gemini-3.8-flash", "gemini-2.5-pro", "us.anthropic.claude-sonnet-4-5-v1:0", "amazon.nova-2-lite-v1:0", "mistral.x", "gpt-5.6", "o3", "qwen/qwen3-32b", "x"]),
         unsupported in prop::sample::select(vec![
             UnsupportedParameters::Drop, UnsupportedParameters::Pass, UnsupportedParameters::Reject,
         ]),
         stream: bool,
     ) {
-        let mut body = json!({ "model": "m", "messages": messages, "stream": stream });
+        let mut body = body(asked.endpoint, &messages, &prompt);
+        body["stream"] = stream.into();
         for (name, value) in fields {
             body[name] = value;
         }
-        let request = ModelRequest::parse(Endpoint::ChatCompletions, Bytes::from(body.to_string())).unwrap();
+        let request = match ModelRequest::parse(asked.endpoint, Bytes::from(body.to_string())) {
+            Ok(request) => request,
+            Err(refusal) => {
+                prop_assert!(refusal.param.is_some(), "{}", refusal);
+                return Ok(());
+            }
+        };
         let options = EncodeOptions { upstream_model: model, unsupported, ..EncodeOptions::default() };
-        match chat(kind).encode(&request, &options) {
+        match asked.service().encode(&request, &options) {
             Ok(encoded) => {
                 let upstream: Value = serde_json::from_slice(&encoded.body).unwrap();
                 prop_assert!(upstream.is_object());
@@ -301,26 +378,30 @@ proptest! {
 
     #[test]
     fn a_stream_comes_out_the_same_however_it_is_cut(
-        kind in any_kind(),
+        asked in anybody_asked(),
         pieces in vec(prop::sample::select(pieces()), 0..16),
         cuts in vec(1_usize..60, 1..10),
     ) {
         let stream = Bytes::from(pieces.concat());
-        let whole = decode(kind, &stream, &[stream.len().max(1)]);
-        prop_assert_eq!(&decode(kind, &stream, &cuts), &whole);
-        prop_assert_eq!(&decode(kind, &stream, &[1]), &whole);
+        let whole = decode(asked, &stream, &[stream.len().max(1)]);
+        prop_assert_eq!(&decode(asked, &stream, &cuts), &whole);
+        prop_assert_eq!(&decode(asked, &stream, &[1]), &whole);
         let is_done = whole.0.ends_with(b"data: [DONE]\n\n");
-        if TRANSLATED.contains(&kind) {
+        if asked.ends_with_done() {
             prop_assert_eq!(is_done, whole.2.is_ok(), "[DONE] and only [DONE] is a success");
         }
     }
 
     #[test]
-    fn no_bytes_make_a_decoder_panic(kind in any_kind(), bytes in vec(any::<u8>(), 0..200), status in 100_u16..600) {
+    fn no_bytes_make_a_decoder_panic(
+        asked in anybody_asked(),
+        bytes in vec(any::<u8>(), 0..200),
+        status in 100_u16..600,
+    ) {
         let bytes = Bytes::from(bytes);
-        let _ = decode(kind, &bytes, &[7]);
-        let _ = chat(kind).decode_whole(bytes.clone(), &AnswerContext::default());
+        let _ = decode(asked, &bytes, &[7]);
+        let _ = asked.service().decode_whole(bytes.clone(), &AnswerContext::default());
         let now = std::time::SystemTime::UNIX_EPOCH;
-        let _ = chat(kind).decode_failure(status, &http::HeaderMap::new(), &bytes, "", now);
+        let _ = asked.service().decode_failure(status, &http::HeaderMap::new(), &bytes, "", now);
     }
 }

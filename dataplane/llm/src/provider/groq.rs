@@ -47,6 +47,7 @@ pub(super) static GROQ: Rules = Rules {
         models_of: "Groq",
         added: thoughts_apart,
         takes_files: false,
+        knows: &["reasoning_format", "include_reasoning"],
         ..FromHub::UNKNOWN
     },
     passes: &[

@@ -31,7 +31,7 @@ pub(in super::super) struct FromHub {
     pub(in super::super) models_of: &'static str,
     /// The member by which it is told not to think, where that is no effort: its name and its value, as JSON.
     pub(in super::super) off: Option<(&'static str, &'static str)>,
-    /// A member that requests to a model get: its name and its value, as JSON.
+    /// A member that requests to a model get which have none of that name: the name and its value, as JSON.
     pub(in super::super) added: fn(&str) -> Option<(&'static str, &'static str)>,
     /// See [`Style::takes_files`].
     pub(in super::super) takes_files: bool,
@@ -96,7 +96,9 @@ impl Wire for Rules {
         let mut leftovers = Leftovers::new(options.unsupported);
         let model = capability::of(self.from_hub.models_of, options.upstream_model);
         let effort = self.effort(request, model, &mut leftovers)?;
-        if let Some(member) = (self.from_hub.added)(options.upstream_model) {
+        let is_sent = |name: &str| request.other.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        let added = (self.from_hub.added)(options.upstream_model);
+        if let Some(member) = added.filter(|(name, _)| !is_sent(name)) {
             pass(member, &mut leftovers);
         }
         self.other_fields(request, &mut leftovers)?;

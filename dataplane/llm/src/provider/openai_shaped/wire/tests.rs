@@ -7,14 +7,14 @@ use super::super::super::{deepseek, groq, mistral, ollama, openai, openai_compat
 use super::*;
 use crate::hub::{CacheControl, Media, Tool, ToolChoice, Turn};
 
-fn user<'a>(parts: Vec<Part<'a>>) -> Turn<'a> {
+fn user(parts: Vec<Part<'_>>) -> Turn<'_> {
     Turn {
         role: Role::User,
         parts,
     }
 }
 
-fn assistant<'a>(parts: Vec<Part<'a>>) -> Turn<'a> {
+fn assistant(parts: Vec<Part<'_>>) -> Turn<'_> {
     Turn {
         role: Role::Assistant,
         parts,
@@ -77,7 +77,7 @@ fn function() -> Tool<'static> {
     }
 }
 
-fn asking<'a>(turns: Vec<Turn<'a>>) -> Request<'a> {
+fn asking(turns: Vec<Turn<'_>>) -> Request<'_> {
     Request {
         turns,
         ..Request::default()
