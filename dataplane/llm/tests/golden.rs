@@ -141,10 +141,14 @@ fn run(folder: &Path) -> Outputs {
             .or_else(|| read("answer.eventstream.json").map(|list| framed(&list))),
     );
     if kind == Kind::Echo {
-        // It answers what it was sent, which is a chat whatever the client speaks.
-        let sent = encoded.as_ref().unwrap().as_ref().unwrap().body.clone();
-        let chat = ModelRequest::parse(Endpoint::ChatCompletions, sent).unwrap();
-        match echo::answer(&chat, "chatcmpl-golden", NOW_UNIX_SECONDS) {
+        // It answers what it was sent: a chat, whatever the client speaks, or texts to embed.
+        let sent = match &encoded {
+            Some(Ok(encoded)) if endpoint != Endpoint::Embeddings => {
+                ModelRequest::parse(Endpoint::ChatCompletions, encoded.body.clone()).unwrap()
+            }
+            _ => request.clone().unwrap().unwrap(),
+        };
+        match echo::answer(&sent, "chatcmpl-golden", NOW_UNIX_SECONDS) {
             EchoAnswer::Whole(body) => whole = Some(body),
             EchoAnswer::Stream(list) => events = Some(list.concat().into()),
         }
