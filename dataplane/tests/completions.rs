@@ -214,17 +214,3 @@ async fn an_error_of_a_chat_is_the_callers_to_know_in_openais_form() {
     let expected = json!({"message": "no such model", "type": "invalid_model", "param": null, "code": "1500"});
     assert_eq!(body["error"], expected);
 }
-
-#[tokio::test]
-async fn echo_completes_whole_and_streamed() {
-    let gateway = scripted::gateway("type: Echo", "upstream-model").await;
-    let (_, body, _) = read(post(&gateway, &prompt(false)).await).await;
-    let body: Value = serde_json::from_str(&body).expect("JSON");
-    assert_eq!(
-        (&body["object"], &body["choices"][0]["text"]),
-        (&json!("text_completion"), &json!("Xin"))
-    );
-    let (_, events, ended_well) = read(post(&gateway, &prompt(true)).await).await;
-    assert!(ended_well && events.ends_with("data: [DONE]\n\n"), "{events}");
-    assert!(events.contains("\"text\":\"Xin\""), "{events}");
-}

@@ -174,6 +174,27 @@ async fn embeddings_come_from_inside_as_well_and_cost_their_input() {
 }
 
 #[tokio::test]
+async fn a_completion_comes_from_inside_as_well_whole_and_streamed() {
+    let gateway = gateway().await;
+    let complete = async |stream: bool| {
+        let body = json!({"model": "hello", "prompt": "Good morning", "stream": stream});
+        let mut request = post(&body);
+        *request.uri_mut() = http::Uri::from_static("/v1/completions");
+        let response = send(&gateway, request).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        text(response).await
+    };
+    let body: Value = serde_json::from_str(&complete(false).await).expect("JSON");
+    assert_eq!(
+        (&body["object"], &body["choices"][0]["text"]),
+        (&json!("text_completion"), &json!("Good morning"))
+    );
+    let events = complete(true).await;
+    assert!(events.ends_with("data: [DONE]\n\n"), "{events}");
+    assert!(events.contains("\"text\":\" morning\""), "{events}");
+}
+
+#[tokio::test]
 async fn a_stream_ends_in_done_and_is_counted_when_it_has_ended() {
     let gateway = gateway().await;
     let mut body = hello();

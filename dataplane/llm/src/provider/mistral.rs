@@ -69,6 +69,7 @@ pub(super) static MISTRAL: Rules = Rules {
     }),
     from_hub: &FromHub {
         thoughts: History::In("reasoning_content"), // which its rules make a part
+        models_of: "Mistral",
         takes_files: false,
         has_strict_order: true,
         ..FromHub::UNKNOWN

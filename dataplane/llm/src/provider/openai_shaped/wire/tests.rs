@@ -344,6 +344,16 @@ fn a_budget_is_the_effort_that_spends_as_much_and_a_word_a_model_lacks_the_neare
         effort(groq, "llama-3.3-70b-versatile", budget(2_000)),
         absent("thinking")
     );
+    let mistral = &mistral::MISTRAL;
+    assert_eq!(
+        effort(mistral, "mistral-small-latest", budget(5_000)),
+        reported("high", "thinking")
+    );
+    assert_eq!(effort(mistral, "mistral-small-latest", Reasoning::Off), said("none"));
+    assert_eq!(
+        effort(mistral, "mistral-large-latest", budget(5_000)),
+        absent("thinking")
+    );
     assert_eq!(
         effort(&ollama::OLLAMA, "qwen3", Reasoning::Effort(Effort::Max)),
         reported("high", "reasoning_effort")
