@@ -3,6 +3,8 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+use headgate_llm::endpoint::ErrorShape;
+
 use crate::account::price::NanoUsd;
 
 // Parsed once: a name given as text is hashed and checked anew for each response.
@@ -14,6 +16,8 @@ static ATTEMPTS: HeaderName = HeaderName::from_static("x-headgate-attempts");
 static FALLBACK_INDEX: HeaderName = HeaderName::from_static("x-headgate-fallback-index");
 static TRACE_ID: HeaderName = HeaderName::from_static("x-headgate-trace-id");
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+static TOKEN_COUNT: HeaderName = HeaderName::from_static("x-headgate-token-count");
 static DROPPED_PARAMETERS: HeaderName = HeaderName::from_static("x-headgate-dropped");
 
 /// `content-type` of all that is not a stream.
@@ -50,6 +54,19 @@ pub fn name_model(headers: &mut HeaderMap, upstream_model: &str) {
 pub fn name_request(headers: &mut HeaderMap, trace_id: HeaderValue) {
     headers.insert(&REQUEST_ID, trace_id.clone());
     headers.insert(&TRACE_ID, trace_id);
+}
+
+/// The same where a client looks for it that speaks Anthropic's dialect.
+pub fn name_request_for(headers: &mut HeaderMap, shape: ErrorShape, trace_id: HeaderValue) {
+    if shape == ErrorShape::Anthropic {
+        headers.insert(&ANTHROPIC_REQUEST_ID, trace_id.clone());
+    }
+    name_request(headers, trace_id);
+}
+
+/// Tokens were counted here, and not by the provider.
+pub fn name_estimate(headers: &mut HeaderMap) {
+    headers.insert(&TOKEN_COUNT, HeaderValue::from_static("estimated"));
 }
 
 const FIRST_ATTEMPT: HeaderValue = HeaderValue::from_static("1");

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
-use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, StreamDecoder, echo};
+use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, StreamDecoder, WholeAnswer, echo};
 use headgate_llm::request::ModelRequest;
 use headgate_llm::service::Service;
 
 use crate::answer::{Answer, BegunStream, WholeBody, cut};
+use crate::answer_headers;
 use crate::deadline::MovingDeadline;
 use crate::exchange::Exchange;
 use crate::outgoing::Outgoing;
@@ -50,6 +51,19 @@ pub struct Attempted {
     pub dropped: Vec<String>,
 }
 
+impl Attempted {
+    /// A count of tokens that no provider made.
+    fn estimate(answer: WholeAnswer, request: &ModelRequest, dropped: Vec<String>) -> Self {
+        let mut headers = HeaderMap::new();
+        answer_headers::name_estimate(&mut headers);
+        Self {
+            answer: Answer::Whole(WholeBody::of(answer, request)),
+            headers,
+            dropped,
+        }
+    }
+}
+
 /// Asks the planned backend.
 pub async fn attempt(
     plan: &Plan,
@@ -61,6 +75,9 @@ pub async fn attempt(
     let options = encode_options(plan);
     let service = backend.provider.adapter.serve(request.endpoint, &options)?;
     let encoded = service.encode(request, &options)?;
+    if let Some(answer) = service.estimate(request) {
+        return Ok(Attempted::estimate(answer, request, encoded.dropped));
+    }
     let until = Instant::now() + plan.timeouts.total;
     let mut retries_done = 0;
     loop {
@@ -95,6 +112,9 @@ pub async fn attempt(
             Err(failure) => backend.provider.scrub(failure),
         };
         exchange.attempted(started.into_std(), Err(&failure));
+        if let Some(answer) = service.estimate_instead(&failure, request) {
+            return Ok(Attempted::estimate(answer, request, encoded.dropped));
+        }
         let wait = retry::wait_before_next(&plan.retry, &failure, retries_done, fastrand::f64());
         match wait {
             Some(wait) if Instant::now() + wait < until => tokio::time::sleep(wait).await,

@@ -231,7 +231,8 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.is_closed {
-            if let Some(request) = self.in_work.take().filter(|_| self.attempts > 0) {
+            let is_free = self.endpoint == Endpoint::CountTokens;
+            if let Some(request) = self.in_work.take().filter(|_| self.attempts > 0 && !is_free) {
                 self.usage = Some(Usage::estimated(estimate::input_tokens(&request), 0)); // it was sent, so it will be billed
             }
             self.close(CLIENT_CLOSED, None);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::FutureExt;
@@ -99,8 +99,10 @@ async fn caught(
     })
 }
 
-async fn list_models(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response {
-    named(pipeline::list_models(&gateway, &headers), &headers)
+async fn list_models(State(gateway): State<Arc<Gateway>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let shape = shape_of(&headers);
+    let query = query.unwrap_or_default();
+    named(pipeline::list_models(&gateway, &headers, shape, &query), &headers)
 }
 
 async fn retrieve_model(
@@ -111,7 +113,7 @@ async fn retrieve_model(
     // What is not text is the name of no model.
     let found = id.map_err(|_| Refusal::NoSuchPath);
     named(
-        found.and_then(|Path(id)| pipeline::retrieve_model(&gateway, &headers, &id)),
+        found.and_then(|Path(id)| pipeline::retrieve_model(&gateway, &headers, shape_of(&headers), &id)),
         &headers,
     )
 }
@@ -120,19 +122,24 @@ async fn retrieve_model(
 fn named(answered: Result<Response, Refusal>, headers: &HeaderMap) -> Response {
     match answered {
         Ok(mut response) => {
-            answer_headers::name_request(response.headers_mut(), TraceId::of(headers).header());
+            let id = TraceId::of(headers).header();
+            answer_headers::name_request_for(response.headers_mut(), shape_of(headers), id);
             response
         }
         Err(refusal) => refuse(&refusal, headers),
     }
 }
 
-/// A refusal outside of all endpoints; a client that names a version of Anthropic's dialect speaks it.
+/// A refusal outside of all endpoints.
 fn refuse(refusal: &Refusal, headers: &HeaderMap) -> Response {
-    let shape = if headers.contains_key("anthropic-version") {
+    reply::refusal_only(refusal, shape_of(headers), TraceId::of(headers))
+}
+
+/// A client that names a version of Anthropic's dialect speaks it.
+fn shape_of(headers: &HeaderMap) -> ErrorShape {
+    if headers.contains_key("anthropic-version") {
         ErrorShape::Anthropic
     } else {
         ErrorShape::OpenAI
-    };
-    reply::refusal_only(refusal, shape, TraceId::of(headers))
+    }
 }

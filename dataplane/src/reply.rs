@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use headgate_llm::dialect::anthropic_messages::error as anthropic;
 use headgate_llm::dialect::openai_chat::error::{self as openai, ErrorObject};
-use headgate_llm::dialect::openai_models::{Model, list_body};
 use headgate_llm::dialect::openai_responses;
 use headgate_llm::endpoint::{Endpoint, ErrorShape};
 use headgate_llm::failure::Failure;
@@ -56,7 +55,8 @@ fn answer_headers(exchange: &Exchange, cost: Option<NanoUsd>, passing: HeaderMap
         .as_ref()
         .map_or_else(HeaderMap::new, |plan| plan.backend.answer_headers());
     headers.extend(passing);
-    answer_headers::name_request(&mut headers, exchange.trace_id.header());
+    let shape = exchange.endpoint.error_shape();
+    answer_headers::name_request_for(&mut headers, shape, exchange.trace_id.header());
     answer_headers::count_attempts(&mut headers, exchange.attempts);
     answer_headers::name_cost(&mut headers, cost);
     answer_headers::name_dropped(&mut headers, dropped);
@@ -86,7 +86,7 @@ pub fn refusal_only(refusal: &Refusal, shape: ErrorShape, trace_id: TraceId) -> 
     *response.status_mut() = refusal.status();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, JSON);
-    answer_headers::name_request(headers, trace_id.header());
+    answer_headers::name_request_for(headers, shape, trace_id.header());
     if let Some(wait) = refusal.retry_after() {
         // Whole seconds, rounded up: a client that comes back early would be refused again.
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -119,20 +119,6 @@ pub fn keep_alive_event(endpoint: Endpoint) -> &'static [u8] {
         Endpoint::Messages => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
         _ => b": keep-alive\n\n",
     }
-}
-
-/// The list of models: names and who serves them.
-pub fn models(models: &[(&str, String)], created_unix_seconds: u64) -> Response {
-    let listed: Vec<_> = models
-        .iter()
-        .map(|(id, provider)| Model::new(id, created_unix_seconds, provider))
-        .collect();
-    json(list_body(&listed))
-}
-
-/// One model.
-pub fn model(id: &str, owned_by: &str, created_unix_seconds: u64) -> Response {
-    json(Model::new(id, created_unix_seconds, owned_by).body())
 }
 
 /// Any JSON with status 200.

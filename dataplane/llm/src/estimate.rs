@@ -4,14 +4,15 @@
 //! of the JSON as written, plus four for every message and three to open the answer. English takes about 4.4 bytes a
 //! token and code 3.3, and the quotes, keys and escapes that are counted here make up the difference; Chinese takes 2 to
 //! 3 bytes a token, Vietnamese about 3. A guess below the truth would let a hard budget be overspent, one above it only
-//! reserves a little more for the length of a call. Images count a flat number, since their bytes are not tokens.
+//! reserves a little more for the length of a call. Images count a flat number, since their bytes are not tokens, and
+//! documents one for each page that their size could be.
 
 use std::ops::ControlFlow;
 
 use memchr::memmem;
 
 use crate::endpoint::Endpoint;
-use crate::json::{self, Kind};
+use crate::json::{self, Kind, Repeats};
 use crate::request::ModelRequest;
 
 const ASCII_BYTES_PER_TOKEN: u64 = 4;
@@ -20,8 +21,16 @@ const OTHER_BYTES_PER_TOKEN: u64 = 2;
 const TOKENS_PER_MESSAGE: u64 = 4;
 /// What every answer is primed with.
 const TOKENS_PER_REQUEST: u64 = 3;
-/// An image in high detail on the models that tile it: 85 + 170 for each of at most 8 tiles, rounded up.
-const TOKENS_PER_IMAGE: u64 = 1_500;
+/// An image in high detail on the models that tile it: 85 + 170 for each of at most 8 tiles; and one of Claude's, a token for
+/// each 750 pixels of at most 1568 by 1568 in the proportions that it keeps. Rounded up.
+const TOKENS_PER_IMAGE: u64 = 1_600;
+/// A page of a PDF: up to 3,000 tokens of its text, and it is looked at as an image, too
+/// (<https://docs.anthropic.com/en/docs/build-with-claude/pdf-support>).
+const TOKENS_PER_PAGE: u64 = 3_000 + TOKENS_PER_IMAGE;
+/// A page's share of the base64 of a PDF. Pages of text are smaller and scanned ones larger.
+const BASE64_BYTES_PER_PAGE: u64 = 48 * 1024;
+/// Most pages that providers read of one document.
+const PAGES_MAX: u64 = 100;
 
 /// Tokens of the input: what is asked, instructions beside it, and tools.
 pub fn input_tokens(request: &ModelRequest) -> u64 {
@@ -35,12 +44,12 @@ pub fn input_tokens(request: &ModelRequest) -> u64 {
         message_count += 1;
         ControlFlow::Continue(())
     });
-    let images = Images::of(messages);
+    let media = Media::of(messages);
     let text = Size::of(messages)
-        .without_ascii(images.data_bytes)
+        .without_ascii(media.data_bytes)
         .plus(Size::of(request.instructions()))
         .plus(Size::of(request.tools().unwrap_or_default()));
-    TOKENS_PER_REQUEST + message_count * TOKENS_PER_MESSAGE + images.count * TOKENS_PER_IMAGE + text.tokens()
+    TOKENS_PER_REQUEST + message_count * TOKENS_PER_MESSAGE + media.tokens + text.tokens()
 }
 
 /// Tokens of texts to be embedded; of those that come as tokens each number is one.
@@ -113,23 +122,62 @@ impl Size {
     }
 }
 
-/// The images of a request, found by their text: a quote inside a prompt is escaped, so these never match there.
-struct Images {
-    count: u64,
+/// The images and documents of a request, found by their text: a quote inside a prompt is escaped, so these never match
+/// there.
+#[derive(Default)]
+struct Media {
+    tokens: u64,
+    /// What of the text is not text.
     data_bytes: u64,
 }
 
-impl Images {
+impl Media {
     fn of(messages: &[u8]) -> Self {
+        let mut media = Self::default();
         let is_key = |behind: &[u8]| behind.trim_ascii_start().first() == Some(&b':');
         let image_url = b"\"image_url\"";
-        let count = memmem::find_iter(messages, image_url)
+        let images = memmem::find_iter(messages, image_url)
             .filter(|start| is_key(&messages[start + image_url.len()..]))
             .count() as u64;
-        let data_bytes = memmem::find_iter(messages, b"\"data:image/")
+        media.tokens += images * TOKENS_PER_IMAGE;
+        media.data_bytes += memmem::find_iter(messages, b"\"data:image/")
             .map(|start| json::plain_length(&messages[start + 1..]) as u64)
-            .sum();
-        Self { count, data_bytes }
+            .sum::<u64>();
+        let source = b"\"source\"";
+        for start in memmem::find_iter(messages, source) {
+            media.add_source(&messages[start + source.len()..]);
+        }
+        media
+    }
+
+    /// What stands behind the key `source` in a block of Anthropic's dialect. Its objects hold texts only, so the first
+    /// brace ends one; what is none is counted as the text that it is.
+    fn add_source(&mut self, behind: &[u8]) {
+        let value = behind
+            .trim_ascii_start()
+            .strip_prefix(b":")
+            .map(<[u8]>::trim_ascii_start);
+        let Some(object) = value.and_then(|value| value.get(..=memchr::memchr(b'}', value)?)) else {
+            return;
+        };
+        let mut found = [const { None }; 3];
+        if json::find_fields(object, &["type", "media_type", "data"], Repeats::TakeLast, &mut found).is_err() {
+            return;
+        }
+        let [kind, media_type, data] = found.map(|member| member.map_or(&b""[..], |member| &object[member.value]));
+        match kind {
+            b"\"base64\"" => {
+                self.data_bytes += data.len() as u64;
+                self.tokens += if media_type.starts_with(b"\"image/") {
+                    TOKENS_PER_IMAGE
+                } else {
+                    TOKENS_PER_PAGE * (data.len() as u64).div_ceil(BASE64_BYTES_PER_PAGE).min(PAGES_MAX)
+                };
+            }
+            // Elsewhere, and nobody knows how large: as much as either comes to at least.
+            b"\"url\"" | b"\"file\"" => self.tokens += TOKENS_PER_PAGE,
+            _ => {}
+        }
     }
 }
 
@@ -180,5 +228,47 @@ mod tests {
         let small = estimate(&image("AAAA"));
         assert_eq!(estimate(&image(&"A".repeat(1_000_000))), small);
         assert!((TOKENS_PER_IMAGE..TOKENS_PER_IMAGE + 100).contains(&small), "{small}");
+    }
+
+    #[test]
+    fn the_bytes_of_a_source_are_counted_as_what_they_are() {
+        let source = |source: &str| {
+            estimate(&format!(
+                "[{{\"role\":\"user\",\"content\":[{{\"type\":\"image\",\"source\" : {source}}}]}}]"
+            ))
+        };
+        let base64 = |media_type: &str, bytes: usize| {
+            let data = "A".repeat(bytes);
+            source(&format!(
+                "{{\"data\":\"{data}\", \"type\" :\"base64\",\"media_type\": \"{media_type}\"}}"
+            ))
+        };
+        let picture = base64("image/png", 4);
+        assert!(
+            (TOKENS_PER_IMAGE..TOKENS_PER_IMAGE + 100).contains(&picture),
+            "{picture}"
+        );
+        assert_eq!(base64("image/png", 1_000_000), picture);
+        let pages = |pages: u64| TOKENS_PER_PAGE * pages..TOKENS_PER_PAGE * pages + 100;
+        for (bytes, count) in [(4, 1), (49_000, 1), (49_400, 2), (480_000, 10), (20_000_000, 100)] {
+            let tokens = base64("application/pdf", bytes);
+            assert!(pages(count).contains(&tokens), "{bytes}: {tokens}");
+        }
+        assert!(pages(1).contains(&source("{\"type\":\"url\",\"url\":\"https://host/a.pdf\"}")));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_source_is_text() {
+        let text = "A".repeat(4_000);
+        for source in [
+            format!("{{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"{text}\"}}"),
+            format!("{{\"type\":\"base64\",\"data\":[{{\"a\":\"{text}\"}}]}}"),
+            format!("\"{text}\""),
+        ] {
+            let tokens = estimate(&format!("[{{\"source\":{source}}}]"));
+            assert!((1_000..1_100).contains(&tokens), "{tokens}");
+        }
+        let quoted = serde_json::json!(format!("\"source\":{{\"type\":\"base64\",\"data\":\"{text}\"}}"));
+        assert!(estimate(&format!("[{{\"content\":{quoted}}}]")) > 1_000);
     }
 }

@@ -105,12 +105,26 @@ const fn names(endpoint: Endpoint) -> &'static [&'static str; FIELDS] {
             "tool_choice",
             "instructions",
         ],
-        Endpoint::Messages | Endpoint::CountTokens => &[
+        Endpoint::Messages => &[
             "model",
             "messages",
             "stream",
             "",
             "max_tokens",
+            "",
+            "",
+            "",
+            "tools",
+            "tool_choice",
+            "system",
+        ],
+        // The same without what only an answer has.
+        Endpoint::CountTokens => &[
+            "model",
+            "messages",
+            "",
+            "",
+            "",
             "",
             "",
             "",

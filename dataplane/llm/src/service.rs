@@ -9,15 +9,18 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use crate::dialect;
+use crate::dialect::anthropic_messages::{self, AnthropicMessages};
 use crate::endpoint::Endpoint;
+use crate::estimate;
 use crate::failure::{self, Failure, FailureKind};
 use crate::hub;
+use crate::provider::leftovers::Leftovers;
 use crate::provider::overrides::overridden;
 use crate::provider::{
     AnswerContext, EncodeOptions, Encoded, Native, Progress, SERVER_SENT_EVENTS, StreamDecoder, WholeAnswer,
 };
 use crate::request::{BadRequest, ModelRequest};
-use crate::translate::{Dialect, EmbeddingWire, EventDecoder, StreamWriter, Wire, WireFailure};
+use crate::translate::{CountWire, Dialect, EmbeddingWire, EventDecoder, StreamWriter, Wire, WireFailure, WireRequest};
 
 mod embeddings;
 
@@ -35,7 +38,19 @@ pub enum Service {
     },
     /// Vectors of texts: the client speaks `OpenAI`'s dialect for them, and the provider its own.
     Embeddings(&'static dyn EmbeddingWire),
+    /// The provider counts the tokens of an input for a client that has words of its own.
+    Counted {
+        /// The counter.
+        counter: &'static dyn CountWire,
+        /// What its provider speaks.
+        wire: &'static dyn Wire,
+    },
+    /// The tokens of an input are estimated without a call; see [`Service::estimate`].
+    Estimated,
 }
+
+/// The dialect in which counts are asked for.
+static COUNTED: AnthropicMessages = AnthropicMessages;
 
 impl Service {
     /// A wire for clients of `endpoint`.
@@ -46,6 +61,10 @@ impl Service {
                 .map(Self::Embeddings)
                 .ok_or_else(|| not_served(endpoint));
         }
+        if endpoint == Endpoint::CountTokens {
+            let counted = |counter| Self::Counted { counter, wire };
+            return Ok(wire.counter().map_or(Self::Estimated, counted));
+        }
         let dialect = dialect::of(endpoint).ok_or_else(|| not_served(endpoint))?;
         Ok(Self::Translated { dialect, wire })
     }
@@ -55,27 +74,46 @@ impl Service {
         match self {
             Self::Native(native) => native.stream_content_type(),
             Self::Translated { wire, .. } => wire.stream_content_type(),
-            Self::Embeddings(_) => SERVER_SENT_EVENTS, // they do not stream
+            Self::Embeddings(_) | Self::Counted { .. } | Self::Estimated => SERVER_SENT_EVENTS, // they do not stream
         }
     }
 
     /// Writes a request.
     pub fn encode(self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
-        let (dialect, wire) = match self {
+        let encoded = match self {
             Self::Native(native) => return native.encode(request, options),
-            Self::Translated { dialect, wire } => (dialect, wire),
             Self::Embeddings(wire) => return embeddings::encode(wire, request, options),
+            Self::Translated { dialect, wire } => {
+                translated(dialect, request, options, |request| wire.encode(request, options))?
+            }
+            Self::Counted { counter, .. } => {
+                translated(&COUNTED, request, options, |request| counter.encode(request, options))?
+            }
+            Self::Estimated => translated(&COUNTED, request, options, |_| Ok(WireRequest::nothing()))?,
         };
-        let (request, mut dropped) = overridden(request, options.overrides)?;
-        let encoded = wire.encode(&dialect.read(&request)?, options)?;
-        dropped.extend(encoded.dropped);
         Ok(Encoded {
             path: encoded.path,
             headers: encoded.headers,
             body: encoded.body,
             strip_usage: false,
-            dropped,
+            dropped: encoded.dropped,
         })
+    }
+
+    /// An answer that needs no call to the provider: an estimate of the input's tokens. The request was encoded before,
+    /// which finds what is wrong with it.
+    pub fn estimate(self, request: &ModelRequest) -> Option<WholeAnswer> {
+        matches!(self, Self::Estimated).then(|| anthropic_messages::counted(estimate::input_tokens(request)))
+    }
+
+    /// The same after a provider's counter has failed, where it has no count for this model or account.
+    pub fn estimate_instead(self, failure: &Failure, request: &ModelRequest) -> Option<WholeAnswer> {
+        match self {
+            Self::Counted { counter, .. } if failure.status.is_some_and(|status| counter.is_lacking(status)) => {
+                Self::Estimated.estimate(request)
+            }
+            _ => None,
+        }
     }
 
     /// Reads a whole answer (status 2xx).
@@ -90,6 +128,11 @@ impl Service {
                 })
             }
             Self::Embeddings(wire) => embeddings::decode(wire, &body, context),
+            Self::Counted { counter, .. } => {
+                let tokens = counter.decode(&body).map_err(|failure| failure.into_failure(""))?;
+                Ok(anthropic_messages::counted(tokens))
+            }
+            Self::Estimated => Err(Failure::new(FailureKind::Protocol, "an estimate needs no answer")),
         }
     }
 
@@ -104,8 +147,9 @@ impl Service {
     ) -> Failure {
         let mut failure = match self {
             Self::Native(native) => return native.decode_failure(status, headers, body, credential, now),
-            Self::Translated { wire, .. } => wire.decode_failure(status, headers, body),
+            Self::Translated { wire, .. } | Self::Counted { wire, .. } => wire.decode_failure(status, headers, body),
             Self::Embeddings(wire) => wire.decode_failure(status, headers, body),
+            Self::Estimated => WireFailure::new(FailureKind::of_status(status), "an estimate needs no answer"),
         };
         failure.status = Some(status);
         failure.retry_after = failure.retry_after.or_else(|| failure::retry_after(headers, now));
@@ -122,9 +166,44 @@ impl Service {
                 events: Vec::new(),
                 has_failed: false,
             }),
-            Self::Embeddings(_) => Box::new(embeddings::NoStream::default()),
+            Self::Embeddings(_) | Self::Counted { .. } | Self::Estimated => Box::new(embeddings::NoStream::default()),
         }
     }
+}
+
+/// Reads a request and has it written; what is left out or refused is named in the client's words.
+fn translated(
+    dialect: &dyn Dialect,
+    request: &ModelRequest,
+    options: &EncodeOptions<'_>,
+    write: impl FnOnce(&hub::Request<'_>) -> Result<WireRequest, BadRequest>,
+) -> Result<WireRequest, BadRequest> {
+    let (request, mut dropped) = overridden(request, options.overrides)?;
+    let request = dialect.read(&request)?;
+    let mut leftovers = Leftovers::new(options.unsupported);
+    for name in &request.left_out {
+        leftovers.value(name)?;
+    }
+    let mut encoded = write(&request).map_err(|refusal| in_words_of(dialect, refusal))?;
+    for name in &mut encoded.dropped {
+        if let Some(own) = dialect.parameter(name) {
+            own.clone_into(name);
+        }
+    }
+    dropped.append(&mut leftovers.dropped);
+    dropped.append(&mut encoded.dropped);
+    encoded.dropped = dropped;
+    Ok(encoded)
+}
+
+fn in_words_of(dialect: &dyn Dialect, mut refusal: BadRequest) -> BadRequest {
+    if let Some(name) = refusal.param.as_deref()
+        && let Some(own) = dialect.parameter(name)
+    {
+        refusal.message = refusal.message.replace(&format!("`{name}`"), &format!("`{own}`"));
+        refusal.param = Some(own.to_owned());
+    }
+    refusal
 }
 
 /// The refusal of an endpoint that a provider does not have.

@@ -261,9 +261,17 @@ pub fn name(event: &[u8]) -> Option<&[u8]> {
         .map(|(_, value)| value)
 }
 
-/// Nearly every event of a chat stream is one `data` line: found without looking at the line byte by byte.
+/// Nearly every event of a chat stream is one `data` line, or one behind the event's name: found without looking at the
+/// line byte by byte.
 fn single_line_data(event: &[u8]) -> Option<&[u8]> {
-    let value = event.strip_prefix(b"data:")?;
+    let unnamed = match event.strip_prefix(b"event:") {
+        Some(name) => {
+            let lines = &name[memchr::memchr2(b'\n', b'\r', name)?..];
+            lines.strip_prefix(b"\r\n").unwrap_or(&lines[1..])
+        }
+        None => event,
+    };
+    let value = unnamed.strip_prefix(b"data:")?;
     let end = memchr::memchr2(b'\n', b'\r', value).unwrap_or(value.len());
     let is_single = value[end..].iter().all(|byte| matches!(byte, b'\n' | b'\r'));
     is_single.then(|| without_leading_space(&value[..end]))

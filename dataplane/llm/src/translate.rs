@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::dialect::openai_chat::error::ErrorObject;
+use crate::dialect::openai_chat::error::{ErrorObject, scrub_strings};
 use crate::failure::{Failure, FailureKind};
 use crate::hub;
 use crate::pass_through::PassThrough;
@@ -58,6 +58,11 @@ pub trait Wire: Send + Sync + 'static {
     fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
         None
     }
+
+    /// The provider's own counter of input tokens; without one they are estimated here.
+    fn counter(&self) -> Option<&'static dyn CountWire> {
+        None
+    }
 }
 
 /// A provider's own dialect for embeddings, in terms of the hub. No IO and no clock.
@@ -76,6 +81,22 @@ pub trait EmbeddingWire: Send + Sync {
     fn decode_failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> WireFailure;
 }
 
+/// A provider's counter of input tokens, in terms of the hub. No IO and no clock. What goes wrong is read by the [`Wire`]
+/// that it belongs to.
+pub trait CountWire: Send + Sync + 'static {
+    /// Writes the question what the input of `request` comes to.
+    fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest>;
+
+    /// Reads the answer (status 2xx).
+    fn decode(&self, body: &[u8]) -> Result<u64, WireFailure>;
+
+    /// Whether an answer of this status (not 2xx) says that it counts for some models or accounts only, and not for this
+    /// one: the tokens are then estimated.
+    fn is_lacking(&self, _status: u16) -> bool {
+        false
+    }
+}
+
 /// A client's dialect, in terms of the hub. No IO and no clock.
 pub trait Dialect: Send + Sync {
     /// Reads a request that was parsed.
@@ -86,6 +107,11 @@ pub trait Dialect: Send + Sync {
 
     /// Writes a stream.
     fn writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter>;
+
+    /// The client's name of a parameter that adapters name in the hub's words, where it differs.
+    fn parameter(&self, _name: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Events of the hub in, bytes of the client's stream out.
@@ -122,6 +148,18 @@ pub struct WireRequest {
     pub dropped: Vec<String>,
 }
 
+impl WireRequest {
+    /// What is asked of nobody.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            path: Cow::Borrowed(""),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            dropped: Vec::new(),
+        }
+    }
+}
+
 /// What went wrong, in words of no dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireFailure {
@@ -137,6 +175,8 @@ pub struct WireFailure {
     pub code: Option<Box<str>>,
     /// The field at fault.
     pub param: Option<Box<str>>,
+    /// What the provider says beside it to programs, not yet scrubbed; small, as an error body is.
+    pub details: Option<serde_json::Value>,
     /// How long the provider asked to wait, if its body says.
     pub retry_after: Option<Duration>,
     /// For logs only: what happened, without bodies or credentials.
@@ -153,6 +193,7 @@ impl WireFailure {
             error_type: None,
             code: None,
             param: None,
+            details: None,
             retry_after: None,
             detail: detail.into(),
         }
@@ -164,7 +205,7 @@ impl WireFailure {
     }
 
     /// The same with a body in `OpenAI`'s shape, scrubbed of `credential` and of what looks like one.
-    pub(crate) fn into_failure(self, credential: &str) -> Failure {
+    pub(crate) fn into_failure(mut self, credential: &str) -> Failure {
         // The caller's key is fine when ours is refused, and a broken answer is no news for the client.
         let is_for_client = !matches!(
             self.kind,
@@ -175,6 +216,9 @@ impl WireFailure {
             FailureKind::ContentFilter => Some("content_filter"),
             _ => None,
         });
+        if let Some(details) = &mut self.details {
+            scrub_strings(details, credential);
+        }
         let body = self.message.as_deref().filter(|_| is_for_client).map(|message| {
             let clean = |text| scrub(text, credential);
             let (error_type, code) = (self.error_type.as_deref().map(clean), code.map(clean));
@@ -184,7 +228,7 @@ impl WireFailure {
                 param: self.param.as_deref(),
                 code: code.as_deref(),
             }
-            .body()
+            .body_with(self.details.as_ref())
         });
         Failure {
             kind: self.kind,

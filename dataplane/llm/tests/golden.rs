@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use headgate_llm::dialect::anthropic_messages::error as anthropic;
 use headgate_llm::dialect::openai_chat::{answer, error};
-use headgate_llm::endpoint::Endpoint;
+use headgate_llm::endpoint::{Endpoint, ErrorShape};
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::echo::{self, EchoAnswer};
 use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Encoded, Kind, Progress, UnsupportedParameters};
@@ -126,7 +127,8 @@ fn run(folder: &Path) -> Outputs {
             for (name, value) in &encoded.headers {
                 facts["request"]["headers"][name.as_str()] = value.to_str().unwrap().into();
             }
-            outputs.push(("upstream.json", encoded.body.to_vec()));
+            // Empty: nobody is asked.
+            outputs.extend((!encoded.body.is_empty()).then(|| ("upstream.json", encoded.body.to_vec())));
         }
         Some(Err(refusal)) => {
             facts["refused"] = json!({ "code": refusal.code, "param": refusal.param, "message": refusal.message });
@@ -167,13 +169,17 @@ fn run(folder: &Path) -> Outputs {
         include_usage: parsed.is_some_and(|request| request.include_usage),
         strip_usage: matches!(&encoded, Some(Ok(encoded)) if encoded.strip_usage),
     };
+    if let (Some(Ok(_)), Some(answer)) = (&encoded, parsed.and_then(|request| service.estimate(request))) {
+        facts["estimate"] = json!({ "usage": usage(answer.usage) });
+        outputs.push(("client.json", answer.body.to_vec()));
+    }
     if let Some(body) = whole {
-        let (client, answer) = decode_whole(service, body, &context, &case);
+        let (client, answer) = decode_whole(service, endpoint, body, &context, &case);
         facts["answer"] = answer;
         outputs.extend(client.map(|client| ("client.json", client)));
     }
     if let Some(events) = events {
-        let (client, stream) = decode_stream(service, &context, &events);
+        let (client, stream) = decode_stream(service, endpoint, &context, &events);
         facts["stream"] = stream;
         outputs.push(("client.sse", client));
     }
@@ -248,11 +254,19 @@ fn options(case: &Case) -> EncodeOptions<'_> {
 
 fn encode(service: Service, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
     let encoded = service.encode(request, options)?;
-    serde_json::from_slice::<Value>(&encoded.body).expect("an encoded request is valid JSON");
+    if !encoded.body.is_empty() {
+        serde_json::from_slice::<Value>(&encoded.body).expect("an encoded request is valid JSON");
+    }
     Ok(encoded)
 }
 
-fn decode_whole(service: Service, body: Bytes, context: &AnswerContext<'_>, case: &Case) -> (Option<Vec<u8>>, Value) {
+fn decode_whole(
+    service: Service,
+    endpoint: Endpoint,
+    body: Bytes,
+    context: &AnswerContext<'_>,
+    case: &Case,
+) -> (Option<Vec<u8>>, Value) {
     let decoded = match case.status {
         None => service.decode_whole(body, context),
         Some(status) => {
@@ -265,8 +279,25 @@ fn decode_whole(service: Service, body: Bytes, context: &AnswerContext<'_>, case
             let facts = json!({ "usage": usage(answer.usage), "finishReason": answer::finish_reason(&answer.body) });
             (Some(answer.body.to_vec()), facts)
         }
-        Err(failure) => (failure.body.as_ref().map(|body| body.to_vec()), failure_facts(&failure)),
+        Err(failure) => (error_body(endpoint, &failure), failure_facts(&failure)),
     }
+}
+
+/// A provider's error in the form of the endpoint, as the data plane sends it.
+fn error_body(endpoint: Endpoint, failure: &Failure) -> Option<Vec<u8>> {
+    let body = failure.body.as_ref()?;
+    Some(match endpoint.error_shape() {
+        ErrorShape::OpenAI => body.to_vec(),
+        ErrorShape::Anthropic => anthropic::body(body, failure.status.unwrap_or(502), "golden").to_vec(),
+    })
+}
+
+fn error_event(endpoint: Endpoint, failure: &Failure) -> Option<Bytes> {
+    let body = error_body(endpoint, failure)?;
+    Some(match endpoint.error_shape() {
+        ErrorShape::OpenAI => error::event(&body),
+        ErrorShape::Anthropic => anthropic::event(&body),
+    })
 }
 
 fn headers(case: &Case) -> HeaderMap {
@@ -275,10 +306,15 @@ fn headers(case: &Case) -> HeaderMap {
 }
 
 /// Decodes the stream in one piece, in single bytes and in pieces of other lengths, which must make no difference.
-fn decode_stream(service: Service, context: &AnswerContext<'_>, events: &Bytes) -> (Vec<u8>, Value) {
-    let whole = decode_chunks(service, context, events, events.len().max(1));
+fn decode_stream(
+    service: Service,
+    endpoint: Endpoint,
+    context: &AnswerContext<'_>,
+    events: &Bytes,
+) -> (Vec<u8>, Value) {
+    let whole = decode_chunks(service, endpoint, context, events, events.len().max(1));
     for chunk_length in [1, 2, 3, 7, 100, 333] {
-        let chunked = decode_chunks(service, context, events, chunk_length);
+        let chunked = decode_chunks(service, endpoint, context, events, chunk_length);
         assert_eq!(
             String::from_utf8_lossy(&chunked.0),
             String::from_utf8_lossy(&whole.0),
@@ -291,6 +327,7 @@ fn decode_stream(service: Service, context: &AnswerContext<'_>, events: &Bytes) 
 
 fn decode_chunks(
     service: Service,
+    endpoint: Endpoint,
     context: &AnswerContext<'_>,
     events: &Bytes,
     chunk_length: usize,
@@ -306,9 +343,7 @@ fn decode_chunks(
         }
     }
     let result = result.and_then(|()| decoder.finish(&mut out));
-    if let Err(Failure { body: Some(body), .. }) = &result {
-        out.push(error::event(body));
-    }
+    out.extend(result.as_ref().err().and_then(|failure| error_event(endpoint, failure)));
     let mut facts = progress(decoder.progress());
     if let Err(failure) = &result {
         facts["failure"] = failure_facts(failure);

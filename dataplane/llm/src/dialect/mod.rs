@@ -4,6 +4,7 @@ use crate::endpoint::Endpoint;
 use crate::translate::Dialect;
 
 pub mod anthropic_messages;
+pub mod anthropic_models;
 pub mod openai_chat;
 pub mod openai_completions;
 pub mod openai_embeddings;
@@ -15,10 +16,7 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&openai_chat::OpenAIChat),
         Endpoint::Completions => Some(&openai_completions::OpenAICompletions),
-        Endpoint::Responses
-        | Endpoint::Messages
-        | Endpoint::Embeddings
-        | Endpoint::CountTokens
-        | Endpoint::PassThrough(_) => None,
+        Endpoint::Messages => Some(&anthropic_messages::AnthropicMessages),
+        Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::PassThrough(_) => None,
     }
 }

@@ -40,6 +40,9 @@ pub struct Request<'a> {
     /// Top-level fields that the hub has no place for, as they were written, in order. An adapter takes those that its
     /// provider knows and treats the rest as the policy for unsupported parameters says.
     pub other: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Names of what the dialect read and no provider behind the hub has: left out or refused as the policy says, without
+    /// an adapter having to know.
+    pub left_out: Vec<Cow<'a, str>>,
 }
 
 /// Who speaks. What tools return stands in a user's turn.

@@ -1,22 +1,30 @@
-//! Anthropic's Messages API, for clients that speak chat completions.
+//! Anthropic's Messages API: natively for clients that speak it (`native.rs`), through the hub for all others.
 //!
 //! Its oddities: instructions stand beside the conversation, and turns alternate with tool results first; a cap on the
 //! output is mandatory; text may not be blank; thoughts are signed and wanted back; models of different age accept
 //! different parameters, which `capability` knows. Checked against the types of the released `anthropic` SDK 2.12
 //! (November 2026).
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::EncodeOptions;
+use super::{EncodeOptions, Provider};
+use crate::endpoint::Endpoint;
 use crate::hub;
+use crate::pass_through::PassThrough;
 use crate::request::BadRequest;
+use crate::service::Service;
 use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 
 pub(super) mod block;
 mod decode;
 pub(super) mod encode;
+pub(super) mod foreign;
+pub(in crate::provider) mod native;
 pub(super) mod sampling;
 mod stream;
+mod tap;
 pub(super) mod thinking;
 pub(super) mod tools;
 
@@ -33,6 +41,32 @@ static FORWARDED_HEADERS: [HeaderName; 3] = [
     HeaderName::from_static("anthropic-beta"),
     HeaderName::from_static("idempotency-key"),
 ];
+
+impl Provider for Anthropic {
+    fn default_base_url(&self) -> Option<&'static str> {
+        Wire::default_base_url(self)
+    }
+
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+        Wire::credential_header(self, credential)
+    }
+
+    fn forwarded_headers(&self) -> &'static [HeaderName] {
+        Wire::forwarded_headers(self)
+    }
+
+    fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
+        match endpoint {
+            Endpoint::Messages => Ok(Service::Native(&native::Messages)),
+            Endpoint::CountTokens => Ok(Service::Native(&native::CountTokens)),
+            _ => Service::translated(endpoint, self),
+        }
+    }
+
+    fn pass_through(&self, what: PassThrough, options: &EncodeOptions<'_>) -> Option<Cow<'static, str>> {
+        Wire::pass_through(self, what, options)
+    }
+}
 
 impl Wire for Anthropic {
     fn default_base_url(&self) -> Option<&'static str> {

@@ -14,10 +14,11 @@ use super::{EncodeOptions, bearer, path};
 use crate::hub;
 use crate::request::BadRequest;
 use crate::sigv4;
-use crate::translate::{EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{CountWire, EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 mod answer;
 mod block;
+mod count;
 mod embeddings;
 mod encode;
 mod failure;
@@ -75,6 +76,10 @@ impl Wire for Bedrock {
 
     fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
         Some(&embeddings::BedrockEmbeddings)
+    }
+
+    fn counter(&self) -> Option<&'static dyn CountWire> {
+        Some(&count::CountTokens)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Gemini's `generateContent`, for clients that speak chat completions.
+//! Gemini's `generateContent`, for clients that speak something else.
 //!
 //! Its oddities: the model stands in the path, and a stream has no last event, so that it is whole when it ends cleanly after
 //! a finish reason; results of tools name their function; calls carry signatures that newer models want back; a thought
@@ -11,9 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{EncodeOptions, path};
 use crate::hub;
 use crate::request::BadRequest;
-use crate::translate::{EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{CountWire, EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 mod answer;
+mod count;
 mod embeddings;
 mod encode;
 mod failure;
@@ -71,15 +72,40 @@ impl Wire for Gemini {
     fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
         Some(&embeddings::GeminiEmbeddings)
     }
+
+    fn counter(&self) -> Option<&'static dyn CountWire> {
+        Some(&Self)
+    }
+}
+
+impl CountWire for Gemini {
+    fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
+        let (body, dropped) = encode::body(request, options)?;
+        let (collection, name) = resource(options.upstream_model);
+        Ok(WireRequest {
+            path: format!("{}:countTokens", model_path(options.upstream_model)).into(),
+            body: count::body(&format!("{collection}/{name}"), &body),
+            headers: HeaderMap::new(),
+            dropped,
+        })
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<u64, WireFailure> {
+        count::read(body)
+    }
 }
 
 /// `/models/{name}`; a name may say its collection itself, as the provider's own lists do.
 fn model_path(model: &str) -> String {
-    let (collection, name) = match model.split_once('/') {
+    let (collection, name) = resource(model);
+    format!("/{collection}/{}", path::segment(name))
+}
+
+fn resource(model: &str) -> (&str, &str) {
+    match model.split_once('/') {
         Some((collection @ ("models" | "tunedModels"), name)) => (collection, name),
         _ => ("models", model),
-    };
-    format!("/{collection}/{}", path::segment(name))
+    }
 }
 
 fn method(streams: bool) -> &'static str {

@@ -98,7 +98,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::OpenAICompatible => &openai_compatible::OPENAI_COMPATIBLE,
         Kind::Ollama => &Translated(ollama_native::OllamaNative),
         Kind::OllamaOpenAI => &ollama::OLLAMA,
-        Kind::Anthropic => &Translated(anthropic::Anthropic),
+        Kind::Anthropic => &anthropic::Anthropic,
         Kind::Bedrock => &Translated(bedrock::Bedrock),
         Kind::Gemini => &Translated(gemini::Gemini),
         Kind::Groq => &groq::GROQ,

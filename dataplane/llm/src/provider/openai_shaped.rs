@@ -112,10 +112,10 @@ impl Provider for Rules {
             (Endpoint::ChatCompletions, _) => Ok(Service::Native(self)),
             (Endpoint::Embeddings, _) if self.embeddings.is_some() => Ok(Service::Native(self)),
             (Endpoint::Completions, Some(completions)) => Ok(Service::Native(completions)),
-            (Endpoint::Completions | Endpoint::Responses | Endpoint::Messages, _) => {
+            (Endpoint::Completions | Endpoint::Responses | Endpoint::Messages | Endpoint::CountTokens, _) => {
                 Service::translated(endpoint, self)
             }
-            (Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::PassThrough(_), _) => Err(not_served(endpoint)),
+            (Endpoint::Embeddings | Endpoint::PassThrough(_), _) => Err(not_served(endpoint)),
         }
     }
 

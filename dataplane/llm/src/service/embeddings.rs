@@ -43,11 +43,17 @@ pub(super) struct NoStream(Progress);
 
 impl StreamDecoder for NoStream {
     fn push(&mut self, _bytes: Bytes, _out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        Err(Failure::new(FailureKind::Protocol, "embeddings are no stream"))
+        Err(Failure::new(
+            FailureKind::Protocol,
+            "an endpoint without streams was sent one",
+        ))
     }
 
     fn finish(&mut self, _out: &mut Vec<Bytes>) -> Result<(), Failure> {
-        Err(Failure::new(FailureKind::Protocol, "embeddings are no stream"))
+        Err(Failure::new(
+            FailureKind::Protocol,
+            "an endpoint without streams was sent one",
+        ))
     }
 
     fn progress(&self) -> &Progress {

@@ -35,11 +35,25 @@ pub struct ErrorObject<'a> {
 impl ErrorObject<'_> {
     /// The body of an error answer.
     pub fn body(&self) -> Bytes {
+        self.body_with(None)
+    }
+
+    /// The same with what a provider says to programs beside, which must be scrubbed.
+    pub(crate) fn body_with(&self, details: Option<&Value>) -> Bytes {
         #[derive(Serialize)]
         struct Envelope<'a> {
-            error: &'a ErrorObject<'a>,
+            error: Detailed<'a>,
         }
-        to_json(&Envelope { error: self })
+        #[derive(Serialize)]
+        struct Detailed<'a> {
+            #[serde(flatten)]
+            error: &'a ErrorObject<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            details: Option<&'a Value>,
+        }
+        to_json(&Envelope {
+            error: Detailed { error: self, details },
+        })
     }
 }
 
@@ -228,7 +242,7 @@ impl WireError {
 }
 
 /// Recursion is bounded: `serde_json` reads no deeper than 128 levels.
-fn scrub_strings(value: &mut Value, credential: &str) {
+pub(crate) fn scrub_strings(value: &mut Value, credential: &str) {
     match value {
         Value::String(text) => *text = scrub::scrub(text, credential).into_owned(),
         Value::Array(items) => items.iter_mut().for_each(|item| scrub_strings(item, credential)),

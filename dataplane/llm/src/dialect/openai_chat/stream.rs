@@ -16,7 +16,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::provider::{Progress, StreamDecoder};
 use crate::sse::{self, Relay, Verdict};
 
-mod glance;
+pub(crate) mod glance;
 
 use glance::Glance;
 

@@ -14,9 +14,9 @@ use crate::hub::{Effort, OutputFormat, Reasoning, Request, Tool, ToolChoice};
 use crate::json::{self, Kind};
 use crate::request::{BadRequest, ModelRequest};
 
-mod media;
+pub(in crate::dialect) mod media;
 mod message;
-mod part;
+pub(in crate::dialect) mod part;
 
 use part::WireCache;
 

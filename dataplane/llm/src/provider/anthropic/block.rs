@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::foreign::is_own;
 use crate::hub::{CacheControl, Media, Part};
 use crate::request::BadRequest;
 
@@ -103,7 +104,8 @@ pub(super) fn text(text: &str, cache: Option<CacheControl>) -> Option<Block<'_>>
     })
 }
 
-/// The block of a part; `None` for what cannot be said: blank text, thoughts without their proof.
+/// The block of a part; `None` for what cannot be said: blank text, thoughts without their proof or with another
+/// provider's.
 pub(super) fn of<'r>(part: &'r Part<'_>) -> Result<Option<Block<'r>>, BadRequest> {
     Ok(Some(match part {
         Part::Text { text, cache } => return Ok(self::text(text, *cache)),
@@ -112,13 +114,14 @@ pub(super) fn of<'r>(part: &'r Part<'_>) -> Result<Option<Block<'r>>, BadRequest
         Part::File { media, name, cache } => media_block(media, Said::Document(name.as_deref()), *cache)?,
         Part::Audio { .. } => return Err(unsupported("sound", "send its text instead")),
         Part::Reasoning { text, signature } => match signature {
-            Some(signature) => Block::Thinking {
+            Some(signature) if is_own(signature) => Block::Thinking {
                 thinking: text,
                 signature,
             },
-            None => return Ok(None),
+            _ => return Ok(None),
         },
-        Part::RedactedReasoning { data } => Block::RedactedThinking { data },
+        Part::RedactedReasoning { data } if is_own(data) => Block::RedactedThinking { data },
+        Part::RedactedReasoning { .. } => return Ok(None),
         Part::ToolCall {
             id,
             name,

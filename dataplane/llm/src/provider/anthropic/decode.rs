@@ -88,6 +88,11 @@ impl WireUsage {
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
     }
 
+    /// Both sides are counted, as in every whole answer.
+    pub(super) fn is_whole(&self) -> bool {
+        self.input_tokens.is_some() && self.output_tokens.is_some()
+    }
+
     /// The same in disjoint classes.
     pub(super) fn read(&self) -> Usage {
         let count = |count: Option<u64>| count.unwrap_or(0).min(COUNT_MAX);
@@ -116,6 +121,7 @@ impl WireUsage {
 pub(super) struct WireError {
     r#type: Option<String>,
     message: Option<String>,
+    details: Option<serde_json::Value>,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +161,25 @@ pub(super) fn message(body: &[u8]) -> Result<Answer, WireFailure> {
         choices: vec![choice],
         usage: message.usage.map(|usage| usage.read()),
     })
+}
+
+/// The counts of a whole answer that passes as it is. Refuses what is none, and an error that came under status 200.
+pub(super) fn usage_of(body: &[u8]) -> Result<Option<WireUsage>, WireFailure> {
+    #[derive(Deserialize)]
+    struct Envelope {
+        r#type: Option<String>,
+        usage: Option<WireUsage>,
+        error: Option<WireError>,
+    }
+    let message: Envelope =
+        serde_json::from_slice(body).map_err(|_| WireFailure::protocol("the answer is not a message object"))?;
+    match message.error {
+        Some(error) => Err(unannounced(error)),
+        None if message.r#type.as_deref() != Some("message") => Err(WireFailure::protocol(
+            "the answer is an object of another type than message",
+        )),
+        None => Ok(message.usage),
+    }
 }
 
 fn output(block: WireBlock<'_>) -> Option<Output> {
@@ -226,6 +251,7 @@ fn describe(error: WireError, status: u16, mut detail: String) -> WireFailure {
         status: Some(status),
         message: error.message.map(Into::into),
         error_type: error.r#type.map(Into::into),
+        details: error.details.filter(serde_json::Value::is_object),
         ..WireFailure::new(kind, detail)
     }
 }

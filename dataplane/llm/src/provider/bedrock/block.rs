@@ -13,6 +13,7 @@ use super::media::{self, Blob, Document, Names};
 use crate::hub::{CacheControl, Part};
 use crate::json::{self, Kind};
 use crate::provider::anthropic::block::{input, tool_id};
+use crate::provider::anthropic::foreign::is_own;
 use crate::provider::capability::bedrock::{Cache, Family};
 use crate::provider::leftovers::{Leftovers, raw};
 use crate::provider::mistral::nine_alphanumerics;
@@ -136,13 +137,16 @@ impl Blocks {
                 }
                 Part::Audio { data, format } => blocks.push(media::audio(data, format)?),
                 Part::Reasoning { text, signature } => {
-                    let proof = signature.as_deref();
+                    let proof = signature.as_deref().filter(|proof| is_own(proof));
                     self.thought(
                         proof.map(|signature| Reasoning::ReasoningText { text, signature }),
                         &mut blocks,
                     );
                 }
                 Part::RedactedReasoning { data } => {
+                    if !is_own(data) && !data.starts_with(media::BYTES_MARK) {
+                        continue; // another provider's
+                    }
                     self.thought(Some(Reasoning::RedactedContent(media::sealed(data))), &mut blocks);
                 }
                 Part::ToolCall {

@@ -187,7 +187,7 @@ impl Names {
 }
 
 /// Stands before sealed thoughts that are no text, so that they survive the way through the client's JSON.
-const BYTES_MARK: &str = "base64:";
+pub(super) const BYTES_MARK: &str = "base64:";
 
 /// Sealed thoughts as they go out. Their bytes are the text by which the model's maker seals them, so that what its own
 /// service sealed can be opened here, and the other way round.

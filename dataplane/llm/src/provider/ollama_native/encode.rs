@@ -203,16 +203,22 @@ fn messages<'r>(request: &'r Request<'_>) -> Result<Vec<Message<'r>>, BadRequest
         let is_result = |part: &&Part<'_>| matches!(part, Part::ToolResult { .. });
         for part in turn.parts.iter().filter(is_result) {
             let Part::ToolResult {
-                call_id, name, parts, ..
+                call_id,
+                name,
+                parts,
+                is_error,
+                ..
             } = part
             else {
                 continue;
             };
             let called = || hub::called_function(&request.turns, call_id);
-            messages.push(Message {
-                tool_name: name.as_deref().or_else(called),
-                ..message("tool", parts, "")?
-            });
+            let mut result = message("tool", parts, "")?;
+            result.tool_name = name.as_deref().or_else(called);
+            if *is_error {
+                result.content.insert_str(0, "Error: "); // the server has no field for it
+            }
+            messages.push(result);
         }
         let role = match turn.role {
             Role::User => "user",
@@ -239,13 +245,22 @@ fn message<'r, 'a: 'r>(
         tool_calls: Vec::new(),
         tool_name: None,
     };
+    let mut after_document = false;
     for part in parts {
+        let is_document = matches!(part, Part::File { .. });
         match part {
-            Part::Text { text, .. } | Part::Refusal { text } => {
+            Part::Text { text, .. }
+            | Part::Refusal { text }
+            | Part::File {
+                media: Media::Text(text),
+                ..
+            } => {
                 if !message.content.is_empty() {
-                    message.content.push_str(between);
+                    let is_apart = is_document || after_document;
+                    message.content.push_str(if is_apart { "\n\n" } else { between });
                 }
                 message.content.push_str(text);
+                after_document = is_document;
             }
             Part::Reasoning { text, .. } => message.thinking.push_str(text),
             Part::RedactedReasoning { .. } | Part::ToolResult { .. } => {}

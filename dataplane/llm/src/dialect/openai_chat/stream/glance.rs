@@ -86,8 +86,8 @@ fn value_behind(key_end: &[u8]) -> Option<&[u8]> {
         .map(<[u8]>::trim_ascii_start)
 }
 
-/// Output of all deltas of an event that is parsed anyway.
-pub(super) fn all_deltas(data: &[u8]) -> Size {
+/// Output of all deltas of an event that is parsed anyway, of this dialect or of Anthropic's.
+pub(crate) fn all_deltas(data: &[u8]) -> Size {
     let mut sum = Size::default();
     let mut rest = data;
     while let Some(at) = KEYS.delta.find(rest) {
@@ -101,7 +101,7 @@ pub(super) fn all_deltas(data: &[u8]) -> Size {
 }
 
 /// Strings of a delta that are output; ids, roles and types, which some servers repeat in each event, are not.
-const OUTPUT_KEYS: [&[u8]; 9] = [
+const OUTPUT_KEYS: [&[u8]; 10] = [
     b"content",
     b"reasoning_content",
     b"reasoning",
@@ -111,6 +111,7 @@ const OUTPUT_KEYS: [&[u8]; 9] = [
     b"text",
     b"thinking",
     b"transcript",
+    b"partial_json",
 ];
 
 /// Size of the output in the delta object behind its key, and where that object ends. Bytes as written, escapes

@@ -11,7 +11,10 @@ use crate::hub::Media;
 const SCHEMES: [&str; 4] = ["https://", "http://", "gs://", "s3://"];
 
 /// What a URL points to; the words say what is wrong with it otherwise.
-pub(super) fn of_url<'a>(url: Cow<'a, str>, mime_type: Option<Cow<'a, str>>) -> Result<Media<'a>, &'static str> {
+pub(in crate::dialect) fn of_url<'a>(
+    url: Cow<'a, str>,
+    mime_type: Option<Cow<'a, str>>,
+) -> Result<Media<'a>, &'static str> {
     if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
         return of_data_url(url);
     }
@@ -66,7 +69,7 @@ fn starts_with(text: &str, prefix: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
-fn lower_case(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(in crate::dialect) fn lower_case(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(text.to_ascii_lowercase())
     } else {
@@ -87,7 +90,7 @@ fn is_mime_type(text: &str) -> bool {
 }
 
 /// Standard base64 (RFC 4648, section 4): padded, not empty. The bits that padding leaves over are not looked at.
-pub(super) fn is_base64(text: &[u8]) -> bool {
+pub(in crate::dialect) fn is_base64(text: &[u8]) -> bool {
     let (digits, padding) = match text {
         [digits @ .., b'=', b'='] => (digits, 2),
         [digits @ .., b'='] => (digits, 1),

@@ -120,7 +120,7 @@ struct File<'a> {
 
 /// `cache_control`, an extension that clients send for Claude's models.
 #[derive(Debug, Deserialize)]
-pub(super) struct WireCache<'a> {
+pub(in crate::dialect) struct WireCache<'a> {
     #[serde(borrow)]
     r#type: Text<'a>,
     #[serde(borrow)]
@@ -129,7 +129,7 @@ pub(super) struct WireCache<'a> {
 
 impl WireCache<'_> {
     /// `place` names what it stands in.
-    pub(super) fn read(&self, place: impl Fn() -> String) -> Result<CacheControl, BadRequest> {
+    pub(in crate::dialect) fn read(&self, place: impl Fn() -> String) -> Result<CacheControl, BadRequest> {
         let ttl = self.ttl.as_ref().map(|ttl| ttl.0.as_ref());
         match (self.r#type.0.as_ref(), ttl) {
             ("ephemeral", None) => Ok(CacheControl::Default),
