@@ -175,7 +175,7 @@ impl Refusal {
             Self::BodyTimeout => "The request body stopped arriving. Send it again.",
             Self::BodyCut => "The request body broke off. Send it again.",
             Self::NoSuchPath => {
-                "Unknown URL. Clients have POST /v1/chat/completions, POST /v1/messages and GET /v1/models, operations have /metrics, /snapshot and the probes on the admin listener."
+                "Unknown URL. Clients have chat/completions, completions, embeddings, responses, messages, models, images, audio, rerank, moderations, files and batches under /v1; operations have /metrics, /snapshot and the probes on the admin listener."
             }
             Self::MethodNotAllowed => "This URL does not take this method; the `allow` header names those it takes.",
             Self::NotReady => "The gateway has no configuration yet. Try again in a moment.",
