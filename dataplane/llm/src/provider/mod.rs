@@ -22,6 +22,7 @@ use crate::translate::Wire;
 use crate::usage::Usage;
 
 mod anthropic;
+mod azure;
 mod bedrock;
 pub(crate) mod capability;
 mod cohere;
@@ -68,6 +69,8 @@ pub enum Kind {
     Together,
     /// Cohere's v2 Chat API.
     Cohere,
+    /// Azure `OpenAI`.
+    AzureOpenAI,
     /// Answers from inside.
     Echo,
 }
@@ -106,6 +109,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::DeepSeek => &deepseek::DEEPSEEK,
         Kind::Together => &together::TOGETHER,
         Kind::Cohere => &Translated(cohere::Cohere),
+        Kind::AzureOpenAI => &azure::Azure,
         Kind::Echo => &echo::ECHO,
     }
 }
@@ -129,6 +133,18 @@ pub struct EncodeOptions<'a> {
     pub account: Account<'a>,
     /// Who made the model, where the manifest says (`VertexAI`).
     pub publisher: Option<&'a str>,
+}
+
+impl<'a> EncodeOptions<'a> {
+    /// The name by which bodies and addresses know the model: where the account has deployments, that of its own.
+    pub fn deployed_model(&self) -> &'a str {
+        match self.account {
+            Account::Azure { deployments, .. } => deployments
+                .get(self.upstream_model)
+                .map_or(self.upstream_model, String::as_str),
+            Account::Plain | Account::Vertex { .. } => self.upstream_model,
+        }
+    }
 }
 
 /// By which dialect `OpenAI` and its like are asked for a model.
@@ -318,6 +334,16 @@ pub(crate) fn name_model(request: &ModelRequest, upstream_model: &str, edits: &m
 /// A string as JSON.
 pub(crate) fn json_string(text: &str) -> String {
     serde_json::to_string(text).expect("a string can always be written as JSON")
+}
+
+/// A credential as it is, in a header of its own; `None` as for [`bearer`].
+fn key_in(header: HeaderName, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+    if credential.is_empty() {
+        return None;
+    }
+    let mut value = HeaderValue::from_str(credential).ok()?;
+    value.set_sensitive(true);
+    Some((header, value))
 }
 
 /// Bytes of a provider's stream in, bytes of the client's stream out.
