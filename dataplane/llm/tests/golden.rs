@@ -253,6 +253,7 @@ fn kind(name: &str) -> Kind {
         "Together" => Kind::Together,
         "Cohere" => Kind::Cohere,
         "AzureOpenAI" => Kind::AzureOpenAI,
+        "VertexAI" => Kind::VertexAI,
         "Echo" => Kind::Echo,
         other => panic!("no such kind: {other}"),
     }

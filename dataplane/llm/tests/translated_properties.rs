@@ -17,7 +17,14 @@ use serde_json::{Value, json};
 mod frames;
 
 /// The kinds that are translated; a new one is added here.
-const TRANSLATED: [Kind; 5] = [Kind::Anthropic, Kind::Bedrock, Kind::Ollama, Kind::Gemini, Kind::Cohere];
+const TRANSLATED: [Kind; 6] = [
+    Kind::Anthropic,
+    Kind::Bedrock,
+    Kind::Ollama,
+    Kind::Gemini,
+    Kind::Cohere,
+    Kind::VertexAI,
+];
 
 /// Those whose requests and answers are edited.
 const EDITED: [Kind; 5] = [

@@ -31,6 +31,7 @@ pub mod echo;
 pub(crate) mod embedding;
 mod gemini;
 mod groq;
+pub(crate) mod issuer;
 pub(crate) mod leftovers;
 mod mistral;
 mod ollama;
@@ -41,6 +42,7 @@ mod openai_shaped;
 pub(crate) mod overrides;
 pub(crate) mod path;
 mod together;
+pub mod vertex;
 
 /// The wire dialects that have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,8 @@ pub enum Kind {
     Cohere,
     /// Azure `OpenAI`.
     AzureOpenAI,
+    /// Vertex AI of Google Cloud.
+    VertexAI,
     /// Answers from inside.
     Echo,
 }
@@ -110,6 +114,7 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::Together => &together::TOGETHER,
         Kind::Cohere => &Translated(cohere::Cohere),
         Kind::AzureOpenAI => &azure::Azure,
+        Kind::VertexAI => &vertex::Vertex,
         Kind::Echo => &echo::ECHO,
     }
 }
