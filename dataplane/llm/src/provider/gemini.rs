@@ -81,7 +81,7 @@ impl Wire for Gemini {
 
 impl CountWire for Gemini {
     fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
-        let (body, dropped) = encode::body(request, options)?;
+        let (body, dropped) = encode::body(request, options, Issuer::AIStudio)?;
         let (collection, name) = resource(options.upstream_model);
         Ok(WireRequest {
             path: format!("{}:countTokens", model_path(options.upstream_model)).into(),

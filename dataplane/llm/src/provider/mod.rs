@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::endpoint::Endpoint;
 use crate::estimate::Size;
 use crate::failure::Failure;
+use crate::hub::{SignedTurn, SignedTurns};
 use crate::pass_through::PassThrough;
 use crate::request::{BadRequest, Field, ModelRequest};
 use crate::service::Service;
@@ -138,6 +139,8 @@ pub struct EncodeOptions<'a> {
     pub account: Account<'a>,
     /// Who made the model, where the manifest says (`VertexAI`).
     pub publisher: Option<&'a str>,
+    /// What the caller was given by this provider and model before, for clients that did not keep it.
+    pub signed: Option<&'a dyn SignedTurns>,
 }
 
 impl<'a> EncodeOptions<'a> {
@@ -364,6 +367,11 @@ pub trait StreamDecoder: Send {
 
     /// What was seen so far.
     fn progress(&self) -> &Progress;
+
+    /// What calls of tools must come back with, of the choices that have finished since it was last asked.
+    fn take_signed(&mut self) -> Vec<SignedTurn> {
+        Vec::new()
+    }
 }
 
 /// What a stream has shown so far.

@@ -219,7 +219,7 @@ impl<'r> Conversation<'r, '_, '_, '_> {
                     let arguments = if is_blank { "{}" } else { arguments.as_ref() };
                     let proof = signature.as_deref().filter(|_| self.style.thoughts == Thoughts::Proven);
                     message.tool_calls.push(WireCall {
-                        call: ToolCall::new(None, self.call_id(id).into_owned(), name, arguments, proof),
+                        call: ToolCall::new(None, self.call_id(id), name, arguments, proof),
                         cache_control: CacheMark::of(*cache, self.style, self.leftovers),
                     });
                 }
