@@ -16,7 +16,7 @@ use crate::translate::{CountWire, EmbeddingWire, EventDecoder, Wire, WireFailure
 
 pub(super) mod answer;
 pub(super) mod count;
-mod embeddings;
+pub(super) mod embeddings;
 pub(super) mod encode;
 pub(super) mod failure;
 mod fields;

@@ -82,7 +82,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::OpenAI,
         Self::OpenAICompatible,
         Self::Ollama,
@@ -95,6 +95,8 @@ impl Kind {
         Self::Mistral,
         Self::DeepSeek,
         Self::Together,
+        Self::AzureOpenAI,
+        Self::VertexAI,
         Self::Echo,
     ];
 }

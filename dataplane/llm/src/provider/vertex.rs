@@ -18,6 +18,7 @@ use crate::service::{Service, not_served};
 
 pub mod address;
 mod claude;
+mod embeddings;
 mod gemini;
 mod open;
 
@@ -55,6 +56,8 @@ impl Provider for Vertex {
             "anthropic" => Service::translated(endpoint, &claude::VertexClaude),
             "mistralai" => open(&open::Open::Mistral),
             "ai21" => Err(speaks_its_own()),
+            // One way for whoever's models.
+            _ if endpoint == Endpoint::Embeddings => Ok(Service::Embeddings(&embeddings::VertexEmbeddings)),
             // Google's own open models are served as those of others.
             "google" if !model.starts_with("gemma-") => Service::translated(endpoint, &gemini::VertexGemini),
             _ => open(&open::Open::Chat),

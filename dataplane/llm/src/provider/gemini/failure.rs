@@ -10,7 +10,7 @@ use crate::translate::WireFailure;
 
 /// `error`.
 #[derive(Debug, Deserialize)]
-pub(super) struct WireError {
+pub(in crate::provider) struct WireError {
     #[serde(default, deserialize_with = "code")]
     code: Option<u16>,
     message: Option<String>,
@@ -39,7 +39,7 @@ pub(in crate::provider) fn is_googles(body: &[u8]) -> bool {
 }
 
 /// The error in a body, if it is one; some endpoints wrap it in a list.
-pub(super) fn parse(body: &[u8]) -> Option<WireError> {
+pub(in crate::provider) fn parse(body: &[u8]) -> Option<WireError> {
     // Told apart by their first byte: a list can also be read as an object whose members come in order.
     if body.trim_ascii_start().first() != Some(&b'[') {
         return serde_json::from_slice(body).ok().map(|Envelope { error }| error);
@@ -58,7 +58,7 @@ pub(in crate::provider) fn read(status: u16, body: &[u8]) -> WireFailure {
 }
 
 /// An error that came under status 200: in a stream, or as a whole body. It names the status it would have had.
-pub(super) fn unannounced(error: WireError) -> WireFailure {
+pub(in crate::provider) fn unannounced(error: WireError) -> WireFailure {
     let named = error.code.filter(|code| (400..600).contains(code));
     let status = named.unwrap_or(match error.status.as_deref() {
         Some("INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE") => 400,
