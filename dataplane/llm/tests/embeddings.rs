@@ -24,13 +24,7 @@ const NATIVE: [Kind; 7] = [
     Kind::AzureOpenAI,
     Kind::Echo,
 ];
-const TRANSLATED: [Kind; 5] = [
-    Kind::Gemini,
-    Kind::VertexAI,
-    Kind::Cohere,
-    Kind::Ollama,
-    Kind::Bedrock,
-];
+const TRANSLATED: [Kind; 5] = [Kind::Gemini, Kind::VertexAI, Kind::Cohere, Kind::Ollama, Kind::Bedrock];
 
 fn service(kind: Kind) -> Service {
     provider::of(kind)

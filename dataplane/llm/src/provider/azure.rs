@@ -10,7 +10,8 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
 
-use super::openai_shaped::{OutputCap, Rules};
+use super::openai::FROM_HUB;
+use super::openai_shaped::{Completions, FromHub, OutputCap, Rules};
 use super::{Account, EncodeOptions, Provider, key_in, path};
 use crate::endpoint::Endpoint;
 use crate::pass_through::PassThrough;
@@ -23,6 +24,11 @@ pub(super) struct Azure;
 
 static CURRENT: Rules = Rules {
     output_cap: OutputCap::MaxCompletionTokens,
+    completions: Some(&Completions::PLAIN),
+    from_hub: &FromHub {
+        instructor: "system", // older versions know no developer, and newer ones take the one for the other
+        ..FROM_HUB
+    },
     passes: &[
         PassThrough::ImageGenerations,
         PassThrough::ImageEdits,
@@ -33,11 +39,21 @@ static CURRENT: Rules = Rules {
     ..Rules::PLAIN
 };
 
-/// Versions that refuse what came with 2024-09-01-preview: `stream_options` and `max_completion_tokens`.
+/// Versions that refuse what came with 2024-09-01-preview: `stream_options`, `max_completion_tokens` and
+/// `parallel_tool_calls`.
 /// (<https://learn.microsoft.com/azure/ai-services/openai/api-version-deprecation>)
 static BEFORE_2024_09: Rules = Rules {
     output_cap: OutputCap::MaxTokens,
     asks_for_usage: false,
+    completions: Some(&Completions {
+        asks_for_usage: false,
+        ..Completions::PLAIN
+    }),
+    from_hub: &FromHub {
+        instructor: "system",
+        lacks: &["top_k", "parallel_tool_calls", "stream_options"],
+        ..FROM_HUB
+    },
     ..Rules::PLAIN
 };
 

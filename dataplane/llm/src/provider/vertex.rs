@@ -14,7 +14,7 @@ use super::{EncodeOptions, Provider, bearer};
 use crate::endpoint::Endpoint;
 use crate::pass_through::PassThrough;
 use crate::request::BadRequest;
-use crate::service::{Service, not_served};
+use crate::service::Service;
 
 pub mod address;
 mod claude;
@@ -50,7 +50,7 @@ impl Provider for Vertex {
         };
         let open = |open: &'static open::Open| match endpoint {
             Endpoint::ChatCompletions => Ok(Service::Native(open)),
-            _ => Err(not_served(endpoint)),
+            _ => Service::translated(endpoint, open),
         };
         match publisher {
             "anthropic" => Service::translated(endpoint, &claude::VertexClaude),

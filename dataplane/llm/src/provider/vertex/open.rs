@@ -5,15 +5,17 @@ use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::super::gemini::failure;
 use super::super::mistral::MISTRAL;
-use super::super::openai_shaped::{MessageRules, OutputCap, RequestRules, Rules, Thoughts};
-use super::super::{AnswerContext, EncodeOptions, Encoded, Native, StreamDecoder, WholeAnswer};
+use super::super::openai_shaped::{FromHub, History, MessageRules, OutputCap, RequestRules, Rules, Thoughts};
+use super::super::{AnswerContext, EncodeOptions, Encoded, Native, StreamDecoder, WholeAnswer, bearer};
 use super::address::{self, Name};
 use crate::failure::{self as failures, Failure};
+use crate::hub;
 use crate::request::{BadRequest, ModelRequest};
+use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +40,10 @@ static CHAT: Rules = Rules {
         },
         functions_need_parameters: false,
     }),
+    from_hub: &FromHub {
+        thoughts: History::In("reasoning_content"),
+        ..FromHub::UNKNOWN
+    },
     ..Rules::PLAIN
 };
 
@@ -49,10 +55,10 @@ impl Open {
         }
     }
 
-    fn path(self, request: &ModelRequest, options: &EncodeOptions<'_>) -> String {
+    fn path(self, is_stream: bool, options: &EncodeOptions<'_>) -> String {
         match self {
             Self::Chat => format!("{}/endpoints/openapi/chat/completions", address::place(options.account)),
-            Self::Mistral if request.stream => address::path(options, ":streamRawPredict"),
+            Self::Mistral if is_stream => address::path(options, ":streamRawPredict"),
             Self::Mistral => address::path(options, ":rawPredict"),
         }
     }
@@ -73,9 +79,9 @@ impl Native for Open {
             upstream_model: &self.model(options),
             ..*options
         };
-        let encoded = self.rules().encode(request, &named)?;
+        let encoded = Native::encode(self.rules(), request, &named)?;
         Ok(Encoded {
-            path: self.path(request, options).into(),
+            path: self.path(request.stream, options).into(),
             ..encoded
         })
     }
@@ -93,7 +99,7 @@ impl Native for Open {
         now: SystemTime,
     ) -> Failure {
         if !failure::is_googles(body) {
-            return self.rules().decode_failure(status, headers, body, credential, now);
+            return Native::decode_failure(self.rules(), status, headers, body, credential, now);
         }
         let mut read = failure::read(status, body);
         read.retry_after = read.retry_after.or_else(|| failures::retry_after(headers, now));
@@ -102,5 +108,42 @@ impl Native for Open {
 
     fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder> {
         self.rules().stream_decoder(context)
+    }
+}
+
+impl Wire for Open {
+    fn default_base_url(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn credential_header(&self, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+        bearer(credential)
+    }
+
+    fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
+        let named = EncodeOptions {
+            upstream_model: &self.model(options),
+            ..*options
+        };
+        let encoded = Wire::encode(self.rules(), request, &named)?;
+        Ok(WireRequest {
+            path: self.path(request.stream, options).into(),
+            ..encoded
+        })
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<hub::Answer, WireFailure> {
+        self.rules().decode(body)
+    }
+
+    fn decode_failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> WireFailure {
+        if failure::is_googles(body) {
+            return failure::read(status, body);
+        }
+        Wire::decode_failure(self.rules(), status, headers, body)
+    }
+
+    fn events(&self) -> Box<dyn EventDecoder> {
+        self.rules().events()
     }
 }

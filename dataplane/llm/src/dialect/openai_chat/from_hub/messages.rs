@@ -82,10 +82,9 @@ pub(super) fn all<'r>(
         messages: Vec::with_capacity(request.turns.len() + 1),
     };
     if !request.instructions.is_empty() {
-        let role = if style.is_original { "developer" } else { "system" };
         let content = conversation.content(&request.instructions, BETWEEN_INSTRUCTIONS)?;
         conversation.push(Message {
-            role,
+            role: style.instructor,
             content,
             ..Message::default()
         });
