@@ -14,6 +14,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
+use headgate_llm::hub::SignedTurn;
 use headgate_llm::provider::{StreamDecoder, WholeAnswer};
 use headgate_llm::request::ModelRequest;
 use headgate_llm::usage::Usage;
@@ -39,15 +40,17 @@ pub struct WholeBody {
     pub body: Bytes,
     /// Reported by the provider, else estimated.
     pub usage: Usage,
+    /// What its calls of tools must come back with.
+    pub signed: Vec<SignedTurn>,
 }
 
 impl WholeBody {
     /// An answer that a provider's adapter has read.
-    pub fn of(answer: WholeAnswer, request: &ModelRequest) -> Self {
+    pub fn of(answer: WholeAnswer, signed: Vec<SignedTurn>, request: &ModelRequest) -> Self {
         let WholeAnswer { body, usage } = answer;
         let usage = usage
             .unwrap_or_else(|| Usage::estimated(estimate::input_tokens(request), estimate::Size::of(&body).tokens()));
-        Self { body, usage }
+        Self { body, usage, signed }
     }
 }
 
@@ -116,6 +119,7 @@ impl StreamBody {
             stopping,
             state: State::Relaying,
         };
+        body.keep_signed();
         // A stream that was whole at its first read has its last event there already.
         if body.decoder.progress().is_complete {
             body.add_metadata();
@@ -147,6 +151,7 @@ impl StreamBody {
                 self.decoder.finish(&mut self.scratch)
             }
         };
+        self.keep_signed();
         if self.decoder.progress().is_complete && result.is_ok() {
             self.add_metadata();
         }
@@ -159,6 +164,13 @@ impl StreamBody {
             self.fail(&Refusal::Upstream(scrubbed));
         }
         Poll::Ready(())
+    }
+
+    /// What was signed is kept before the client can have read it.
+    fn keep_signed(&mut self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.keep_signed(self.decoder.take_signed());
+        }
     }
 
     /// The last event is in `scratch`: what the whole answer cost is known.

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
+use headgate_llm::hub::SignedTurns;
 use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, StreamDecoder, WholeAnswer, echo};
-use headgate_llm::request::ModelRequest;
+use headgate_llm::request::{BadRequest, ModelRequest};
 use headgate_llm::service::Service;
 
 use crate::answer::{Answer, BegunStream, WholeBody, cut};
@@ -72,9 +73,7 @@ pub async fn attempt(
     exchange: &mut Exchange,
 ) -> Result<Attempted, Refusal> {
     let backend = &plan.backend;
-    let options = encode_options(plan);
-    let service = backend.provider.adapter.serve(request.endpoint, &options)?;
-    let encoded = service.encode(request, &options)?;
+    let (service, encoded) = encode(plan, request, exchange)?;
     if let Some(answer) = service.estimate(request) {
         return Ok(Attempted::estimate(answer, request, encoded.dropped));
     }
@@ -122,6 +121,20 @@ pub async fn attempt(
         }
         retries_done += 1;
     }
+}
+
+/// Writes the request for the planned backend, with what the caller's client did not keep.
+fn encode(plan: &Plan, request: &ModelRequest, exchange: &Exchange) -> Result<(Service, Encoded), BadRequest> {
+    let store = &exchange.gateway().signed_turns;
+    let given = exchange
+        .owner()
+        .map(|owner| store.given(owner, Instant::now().into_std()));
+    let options = EncodeOptions {
+        signed: given.as_ref().map(|given| given as &dyn SignedTurns),
+        ..encode_options(plan)
+    };
+    let service = plan.backend.provider.adapter.serve(request.endpoint, &options)?;
+    Ok((service, service.encode(request, &options)?))
 }
 
 /// What the plan decided and the provider's adapter must write into a request.
@@ -207,10 +220,8 @@ impl Call<'_> {
     }
 
     fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
-        Ok(Answer::Whole(WholeBody::of(
-            self.service.decode_whole(body, &self.context)?,
-            self.request,
-        )))
+        let (answer, signed) = self.service.decode_signed(body, &self.context)?;
+        Ok(Answer::Whole(WholeBody::of(answer, signed, self.request)))
     }
 
     fn answer_body(&self, response: Response<Incoming>, lease: Lease) -> Result<AnswerBody, Failure> {

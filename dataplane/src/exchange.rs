@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
 use headgate_llm::failure::Failure;
+use headgate_llm::hub::SignedTurn;
 use headgate_llm::request::ModelRequest;
 use headgate_llm::usage::Usage;
 
@@ -17,6 +18,7 @@ use crate::auth::Authenticated;
 use crate::gateway::Gateway;
 use crate::refusal::Refusal;
 use crate::route::Plan;
+use crate::signed_turns::Owner;
 use crate::trace::TraceId;
 
 /// nginx's status for a client that hung up; never sent, only counted.
@@ -94,6 +96,27 @@ impl Exchange {
         match &self.usage {
             Some(usage) => Some(cost(usage, price)),
             None => (!is_unread).then(NanoUsd::default),
+        }
+    }
+
+    /// Whose signed turns these are, once it is planned.
+    pub fn owner(&self) -> Option<Owner<'_>> {
+        let backend = &self.plan.as_ref()?.backend;
+        Some(Owner {
+            caller: &self.caller.as_ref()?.name,
+            provider: &backend.provider.name,
+            upstream_model: backend.upstream_model(),
+        })
+    }
+
+    /// Keeps what the caller's client may not. Before the answer goes out: the next request may come at once.
+    pub fn keep_signed(&self, turns: Vec<SignedTurn>) {
+        let Some(owner) = self.owner().filter(|_| !turns.is_empty()) else {
+            return;
+        };
+        let now = Instant::now();
+        for turn in turns {
+            self.gateway.signed_turns.keep(owner, turn, now);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 use crate::runtime::live::Live;
 use crate::runtime::{PrepareError, Runtime};
+use crate::signed_turns::SignedTurnStore;
 use crate::upstream::address::AddressPolicy;
 
 /// One deployed data plane.
@@ -16,6 +17,8 @@ pub struct Gateway {
     pub live: Live,
     /// The counters.
     pub metrics: Metrics,
+    /// What callers were given that must come back.
+    pub signed_turns: SignedTurnStore,
     /// The bounds.
     pub bounds: Bounds,
     /// Which addresses providers may have.
@@ -45,6 +48,7 @@ impl Gateway {
         Self {
             live: Live::default(),
             metrics: Metrics::new(),
+            signed_turns: SignedTurnStore::default(),
             bounds,
             addresses,
             draining: CancellationToken::new(),

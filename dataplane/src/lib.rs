@@ -27,6 +27,7 @@ pub mod reply;
 pub mod route;
 pub mod runtime;
 pub mod serve;
+pub mod signed_turns;
 pub mod source;
 pub mod telemetry;
 pub mod trace;

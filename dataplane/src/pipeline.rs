@@ -126,6 +126,7 @@ fn deliver(mut exchange: Exchange, attempted: Attempted) -> Response {
     match answer {
         Answer::Whole(whole) => {
             exchange.usage = Some(whole.usage);
+            exchange.keep_signed(whole.signed);
             let body = if exchange.wants_metadata {
                 metadata::add_to_whole(whole.body, &exchange)
             } else {

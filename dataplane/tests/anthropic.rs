@@ -183,6 +183,70 @@ async fn a_tool_loop_goes_round_with_ids_and_signatures_kept() {
     assert_eq!(sent[2], json!({"role": "user", "content": [result]}));
 }
 
+/// As a client has the message that keeps nothing it does not know.
+fn bare(call_id: &Value) -> [Value; 2] {
+    let function = json!({"name": "weather", "arguments": "{}"});
+    let call = json!({"id": call_id, "type": "function", "function": function});
+    [
+        json!({"role": "assistant", "content": null, "tool_calls": [call]}),
+        json!({"role": "tool", "tool_call_id": call_id, "content": "31"}),
+    ]
+}
+
+#[tokio::test]
+async fn thoughts_that_a_client_drops_go_back_to_the_model_that_had_them() {
+    let thought = json!({"type": "thinking", "thinking": "Hm.", "signature": "c2ln"});
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "weather", "input": {}});
+    let delta = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
+    let stream: String = [
+        json!({"type": "message_start", "message": {"id": "msg_1"}}),
+        delta(json!({"type": "thinking_delta", "thinking": "Hm."})),
+        delta(json!({"type": "signature_delta", "signature": "c2ln"})),
+        json!({"type": "content_block_start", "index": 1, "content_block": call("toolu_2")}),
+    ]
+    .iter()
+    .map(event)
+    .chain([end("tool_use")])
+    .collect();
+    let done = || message(&json!([{"type": "text", "text": "31 °C"}]), "end_turn");
+    let (gateway, provider) = gateway([
+        message(&json!([thought, call("toolu_1")]), "tool_use"),
+        done(),
+        Reply::stream(EVENTS, stream),
+        done(),
+    ])
+    .await;
+    let mut request = hello(false);
+    request["tools"] = json!([{"type": "function", "function": {"name": "weather"}}]);
+    let reply = async |messages: &[Value], stream: bool| {
+        let mut request = request.clone();
+        request["stream"] = json!(stream);
+        request["messages"]
+            .as_array_mut()
+            .expect("a list")
+            .extend_from_slice(messages);
+        read(post(&gateway, request, &[]).await).await.1
+    };
+
+    reply(&[], false).await;
+    let first = bare(&json!("toolu_1"));
+    reply(&first, false).await;
+    reply(&first, true).await;
+    let both = [first, bare(&json!("toolu_2"))].concat();
+    reply(&both, false).await;
+
+    let received = provider.received();
+    for (request, turn, id) in [
+        (1, 1, "toolu_1"),
+        (2, 1, "toolu_1"),
+        (3, 1, "toolu_1"),
+        (3, 3, "toolu_2"),
+    ] {
+        let content = &received[request].body["messages"][turn]["content"];
+        assert_eq!(*content, json!([thought, call(id)]), "request {request}");
+    }
+}
+
 #[tokio::test]
 async fn a_providers_error_keeps_its_status_words_and_wait() {
     let error = |r#type: &str, message: &str| {

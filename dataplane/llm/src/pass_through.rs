@@ -69,7 +69,7 @@ impl PassThrough {
 pub fn encode(request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<(Bytes, Vec<String>), BadRequest> {
     let mut edits = Edits::default();
     if !request.model.is_empty() {
-        name_model(request, options.upstream_model, &mut edits);
+        name_model(request, options.deployed_model(), &mut edits);
     }
     let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
     Ok((edits.apply(&request.body), dropped))

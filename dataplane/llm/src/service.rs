@@ -13,7 +13,8 @@ use crate::dialect::anthropic_messages::{self, AnthropicMessages};
 use crate::endpoint::Endpoint;
 use crate::estimate;
 use crate::failure::{self, Failure, FailureKind};
-use crate::hub;
+use crate::hub::signed::{self, Gatherer};
+use crate::hub::{self, Answer, Delta, Event, Output, SignedTurn};
 use crate::provider::leftovers::Leftovers;
 use crate::provider::overrides::overridden;
 use crate::provider::{
@@ -118,19 +119,31 @@ impl Service {
 
     /// Reads a whole answer (status 2xx).
     pub fn decode_whole(self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
+        Ok(self.decode_signed(body, context)?.0)
+    }
+
+    /// Reads a whole answer (status 2xx), and what its calls of tools must come back with.
+    pub fn decode_signed(
+        self,
+        body: Bytes,
+        context: &AnswerContext<'_>,
+    ) -> Result<(WholeAnswer, Vec<SignedTurn>), Failure> {
         match self {
-            Self::Native(native) => native.decode_whole(body, context),
+            Self::Native(native) => Ok((native.decode_whole(body, context)?, Vec::new())),
             Self::Translated { dialect, wire } => {
-                let answer = wire.decode(&body).map_err(|failure| failure.into_failure(""))?;
-                Ok(WholeAnswer {
+                let mut answer = wire.decode(&body).map_err(|failure| failure.into_failure(""))?;
+                name_calls(&mut answer, dialect, context.id);
+                let signed = signed::of_answer(&answer);
+                let whole = WholeAnswer {
                     body: dialect.answer(&answer, context),
                     usage: answer.usage,
-                })
+                };
+                Ok((whole, signed))
             }
-            Self::Embeddings(wire) => embeddings::decode(wire, &body, context),
+            Self::Embeddings(wire) => Ok((embeddings::decode(wire, &body, context)?, Vec::new())),
             Self::Counted { counter, .. } => {
                 let tokens = counter.decode(&body).map_err(|failure| failure.into_failure(""))?;
-                Ok(anthropic_messages::counted(tokens))
+                Ok((anthropic_messages::counted(tokens), Vec::new()))
             }
             Self::Estimated => Err(Failure::new(FailureKind::Protocol, "an estimate needs no answer")),
         }
@@ -163,7 +176,10 @@ impl Service {
             Self::Translated { dialect, wire } => Box::new(TranslatedStream {
                 decoder: wire.events(),
                 writer: dialect.writer(context),
+                dialect,
+                request_id: context.id.to_owned(),
                 events: Vec::new(),
+                signed: Gatherer::default(),
                 has_failed: false,
             }),
             Self::Embeddings(_) | Self::Counted { .. } | Self::Estimated => Box::new(embeddings::NoStream::default()),
@@ -179,7 +195,10 @@ fn translated(
     write: impl FnOnce(&hub::Request<'_>) -> Result<WireRequest, BadRequest>,
 ) -> Result<WireRequest, BadRequest> {
     let (request, mut dropped) = overridden(request, options.overrides)?;
-    let request = dialect.read(&request)?;
+    let mut request = dialect.read(&request)?;
+    if let Some(signed) = options.signed {
+        signed::fill(&mut request, signed);
+    }
     let mut leftovers = Leftovers::new(options.unsupported);
     for name in &request.left_out {
         leftovers.value(name)?;
@@ -215,11 +234,27 @@ pub fn not_served(endpoint: Endpoint) -> BadRequest {
     BadRequest::new("unsupported_endpoint", Some("model"), message)
 }
 
+/// Gives ids to the calls whose provider gave none, so that all that is said of them later names the same.
+fn name_calls(answer: &mut Answer, dialect: &dyn Dialect, request_id: &str) {
+    for choice in &mut answer.choices {
+        let calls = choice.output.iter_mut().filter_map(|output| match output {
+            Output::ToolCall { id, .. } => Some(id),
+            _ => None,
+        });
+        for (index, id) in calls.enumerate().filter(|(_, id)| id.is_empty()) {
+            *id = dialect.call_id(request_id, choice.index, index);
+        }
+    }
+}
+
 /// A provider's stream on its way to a client of another dialect.
 struct TranslatedStream {
     decoder: Box<dyn EventDecoder>,
     writer: Box<dyn StreamWriter>,
+    dialect: &'static dyn Dialect,
+    request_id: String,
     events: Vec<hub::Event>, // empty between calls; kept for its memory
+    signed: Gatherer,
     has_failed: bool,
 }
 
@@ -246,10 +281,23 @@ impl StreamDecoder for TranslatedStream {
     fn progress(&self) -> &Progress {
         self.writer.progress()
     }
+
+    fn take_signed(&mut self) -> Vec<SignedTurn> {
+        std::mem::take(&mut self.signed.done)
+    }
 }
 
 impl TranslatedStream {
     fn write(&mut self, result: Result<(), WireFailure>, out: &mut Vec<Bytes>) -> Result<(), Failure> {
+        for event in &mut self.events {
+            if let Event::Delta { choice, delta } = event
+                && let Delta::ToolCallStart { index, id, .. } = delta
+                && id.is_empty()
+            {
+                *id = self.dialect.call_id(&self.request_id, *choice, *index as usize);
+            }
+            self.signed.see(event);
+        }
         let written = self.writer.write(&mut self.events, out);
         let result = written.and(result);
         self.has_failed |= result.is_err();

@@ -112,6 +112,13 @@ pub trait Dialect: Send + Sync {
     fn parameter(&self, _name: &str) -> Option<&'static str> {
         None
     }
+
+    /// The id of a call of a tool whose provider gave none: the `index`th of a choice in the answer to the request of that
+    /// id. Clients send it back with the result, so it is unique in one conversation: the request is part of it.
+    fn call_id(&self, request_id: &str, choice: u32, index: usize) -> String {
+        let request_id = request_id.strip_prefix("chatcmpl-").unwrap_or(request_id);
+        format!("call_{request_id}_{choice}_{index}")
+    }
 }
 
 /// Events of the hub in, bytes of the client's stream out.

@@ -15,15 +15,16 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// The kinds that have embeddings: those of `OpenAI`'s dialect, and those that are translated.
-const NATIVE: [Kind; 6] = [
+const NATIVE: [Kind; 7] = [
     Kind::OpenAI,
     Kind::OpenAICompatible,
     Kind::OllamaOpenAI,
     Kind::Mistral,
     Kind::Together,
+    Kind::AzureOpenAI,
     Kind::Echo,
 ];
-const TRANSLATED: [Kind; 4] = [Kind::Gemini, Kind::Cohere, Kind::Ollama, Kind::Bedrock];
+const TRANSLATED: [Kind; 5] = [Kind::Gemini, Kind::VertexAI, Kind::Cohere, Kind::Ollama, Kind::Bedrock];
 
 fn service(kind: Kind) -> Service {
     provider::of(kind)

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +17,9 @@ use headgate_llm::dialect::openai_chat::{answer, error};
 use headgate_llm::endpoint::{Endpoint, ErrorShape};
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::echo::{self, EchoAnswer};
-use headgate_llm::provider::{self, AnswerContext, EncodeOptions, Encoded, Kind, Progress, UnsupportedParameters};
+use headgate_llm::provider::{
+    self, Account, AnswerContext, EncodeOptions, Encoded, Kind, Progress, UnsupportedParameters,
+};
 use headgate_llm::request::{BadRequest, ModelRequest};
 use headgate_llm::service::Service;
 use headgate_llm::usage::Usage;
@@ -45,12 +48,35 @@ struct Case {
     unsupported_parameters: Option<String>,
     #[serde(default)]
     max_output_tokens: Option<u64>,
+    /// What the manifest says of an account at Azure.
+    #[serde(default)]
+    azure: Option<Azure>,
+    /// … or at Vertex AI.
+    #[serde(default)]
+    vertex: Option<Vertex>,
+    #[serde(default)]
+    publisher: Option<String>,
     #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
-    headers: std::collections::BTreeMap<String, String>,
+    headers: BTreeMap<String, String>,
     #[serde(default)]
     credential: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Azure {
+    api_version: String,
+    #[serde(default)]
+    deployments: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vertex {
+    project: String,
+    location: String,
 }
 
 /// What a case produced: file names and contents.
@@ -226,6 +252,8 @@ fn kind(name: &str) -> Kind {
         "DeepSeek" => Kind::DeepSeek,
         "Together" => Kind::Together,
         "Cohere" => Kind::Cohere,
+        "AzureOpenAI" => Kind::AzureOpenAI,
+        "VertexAI" => Kind::VertexAI,
         "Echo" => Kind::Echo,
         other => panic!("no such kind: {other}"),
     }
@@ -248,7 +276,27 @@ fn options(case: &Case) -> EncodeOptions<'_> {
             Some(other) => panic!("no such policy: {other}"),
         },
         max_output_tokens_default: case.max_output_tokens,
+        account: account(case),
+        publisher: case.publisher.as_deref(),
         ..EncodeOptions::default()
+    }
+}
+
+fn account(case: &Case) -> Account<'_> {
+    match (&case.azure, &case.vertex) {
+        (None, None) => Account::Plain,
+        (
+            Some(Azure {
+                api_version,
+                deployments,
+            }),
+            None,
+        ) => Account::Azure {
+            api_version,
+            deployments,
+        },
+        (None, Some(Vertex { project, location })) => Account::Vertex { project, location },
+        (Some(_), Some(_)) => panic!("an account is at one cloud"),
     }
 }
 

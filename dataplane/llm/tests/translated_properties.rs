@@ -17,10 +17,23 @@ use serde_json::{Value, json};
 mod frames;
 
 /// The kinds that are translated; a new one is added here.
-const TRANSLATED: [Kind; 5] = [Kind::Anthropic, Kind::Bedrock, Kind::Ollama, Kind::Gemini, Kind::Cohere];
+const TRANSLATED: [Kind; 6] = [
+    Kind::Anthropic,
+    Kind::Bedrock,
+    Kind::Ollama,
+    Kind::Gemini,
+    Kind::Cohere,
+    Kind::VertexAI,
+];
 
 /// Those whose requests and answers are edited.
-const EDITED: [Kind; 4] = [Kind::Groq, Kind::Mistral, Kind::DeepSeek, Kind::Together];
+const EDITED: [Kind; 5] = [
+    Kind::Groq,
+    Kind::Mistral,
+    Kind::DeepSeek,
+    Kind::Together,
+    Kind::AzureOpenAI,
+];
 
 /// Those whose chats pass as they are; clients of other dialects reach them through the hub.
 const PASSED: [Kind; 4] = [Kind::OpenAI, Kind::OpenAICompatible, Kind::OllamaOpenAI, Kind::Echo];

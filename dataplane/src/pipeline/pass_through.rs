@@ -85,7 +85,7 @@ async fn relay<B: RequestBody + 'static>(
             )
         }
         Asked::Form(form) => {
-            let (upload, why) = form.into_upload(options.upstream_model);
+            let (upload, why) = form.into_upload(options.deployed_model());
             (PassingBody::Upload(UpstreamBody::Upload(Box::pin(upload)), why), 1)
         }
     };

@@ -53,7 +53,7 @@ pub enum Output {
     },
     /// A call of the client's tool.
     ToolCall {
-        /// The provider's id; empty: the dialect makes one of the request's id and the call's place.
+        /// The provider's id; empty where a wire leaves it to the service, never for a dialect.
         id: String,
         /// The function.
         name: String,

@@ -56,7 +56,7 @@ pub enum Delta {
     ToolCallStart {
         /// Its place among the calls of this choice, from 0.
         index: u32,
-        /// Its id; empty: the dialect makes one of the request's id and the call's place.
+        /// Its id; empty where a wire leaves it to the service, never for a dialect.
         id: String,
         /// The function.
         name: String,

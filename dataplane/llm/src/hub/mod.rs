@@ -11,6 +11,7 @@ pub mod answer;
 pub mod embedding;
 pub mod event;
 pub mod request;
+pub mod signed;
 pub mod turns;
 
 pub use answer::{Answer, Choice, FinishReason, Output};
@@ -19,4 +20,5 @@ pub use event::{Delta, Event};
 pub use request::{
     CacheControl, Effort, Media, OutputFormat, Part, Reasoning, Request, Role, Tool, ToolChoice, Tuning, Turn,
 };
+pub use signed::{SignedTurn, SignedTurns};
 pub use turns::{MergedTurn, called_function, merged};

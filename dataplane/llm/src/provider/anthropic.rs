@@ -18,15 +18,17 @@ use crate::service::Service;
 use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
 
 pub(super) mod block;
-mod decode;
+pub(super) mod decode;
 pub(super) mod encode;
-pub(super) mod foreign;
+mod foreign;
 pub(in crate::provider) mod native;
 pub(super) mod sampling;
-mod stream;
+pub(super) mod stream;
 mod tap;
 pub(super) mod thinking;
 pub(super) mod tools;
+
+use encode::Host;
 
 /// The Messages API.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +89,7 @@ impl Wire for Anthropic {
     }
 
     fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
-        let (body, dropped) = encode::body(request, options)?;
+        let (body, dropped) = encode::body(request, options, Host::Anthropic)?;
         Ok(WireRequest {
             path: "/messages".into(),
             headers: HeaderMap::from_iter([(VERSION_HEADER, VERSION)]),

@@ -8,22 +8,23 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::issuer::Issuer;
 use super::{EncodeOptions, path};
 use crate::hub;
 use crate::request::BadRequest;
 use crate::translate::{CountWire, EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
-mod answer;
-mod count;
-mod embeddings;
-mod encode;
-mod failure;
+pub(super) mod answer;
+pub(super) mod count;
+pub(super) mod embeddings;
+pub(super) mod encode;
+pub(super) mod failure;
 mod fields;
 mod generation;
 mod media;
 mod part;
 mod signature;
-mod stream;
+pub(super) mod stream;
 mod thinking;
 mod tools;
 mod usage;
@@ -48,7 +49,7 @@ impl Wire for Gemini {
     }
 
     fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
-        let (body, dropped) = encode::body(request, options)?;
+        let (body, dropped) = encode::body(request, options, Issuer::AIStudio)?;
         Ok(WireRequest {
             path: format!("{}{}", model_path(options.upstream_model), method(request.stream)).into(),
             headers: HeaderMap::new(),
@@ -58,7 +59,7 @@ impl Wire for Gemini {
     }
 
     fn decode(&self, body: &[u8]) -> Result<hub::Answer, WireFailure> {
-        answer::read(body)
+        answer::read(body, Issuer::AIStudio)
     }
 
     fn decode_failure(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> WireFailure {
@@ -66,7 +67,7 @@ impl Wire for Gemini {
     }
 
     fn events(&self) -> Box<dyn EventDecoder> {
-        Box::new(stream::Decoder::default())
+        Box::new(stream::Decoder::new(Issuer::AIStudio))
     }
 
     fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
@@ -80,7 +81,7 @@ impl Wire for Gemini {
 
 impl CountWire for Gemini {
     fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
-        let (body, dropped) = encode::body(request, options)?;
+        let (body, dropped) = encode::body(request, options, Issuer::AIStudio)?;
         let (collection, name) = resource(options.upstream_model);
         Ok(WireRequest {
             path: format!("{}:countTokens", model_path(options.upstream_model)).into(),
@@ -108,7 +109,8 @@ fn resource(model: &str) -> (&str, &str) {
     }
 }
 
-fn method(streams: bool) -> &'static str {
+/// What is done with a model, behind its name.
+pub(super) fn method(streams: bool) -> &'static str {
     if streams {
         ":streamGenerateContent?alt=sse" // without it the stream is one JSON array
     } else {

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::endpoint::Endpoint;
 use crate::estimate::Size;
 use crate::failure::Failure;
+use crate::hub::{SignedTurn, SignedTurns};
 use crate::pass_through::PassThrough;
 use crate::request::{BadRequest, Field, ModelRequest};
 use crate::service::Service;
@@ -22,6 +23,7 @@ use crate::translate::Wire;
 use crate::usage::Usage;
 
 mod anthropic;
+mod azure;
 mod bedrock;
 pub(crate) mod capability;
 mod cohere;
@@ -30,6 +32,7 @@ pub mod echo;
 pub(crate) mod embedding;
 mod gemini;
 mod groq;
+pub(crate) mod issuer;
 pub(crate) mod leftovers;
 mod mistral;
 mod ollama;
@@ -40,6 +43,7 @@ mod openai_shaped;
 pub(crate) mod overrides;
 pub(crate) mod path;
 mod together;
+pub mod vertex;
 
 /// The wire dialects that have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +72,17 @@ pub enum Kind {
     Together,
     /// Cohere's v2 Chat API.
     Cohere,
+    /// Azure `OpenAI`.
+    AzureOpenAI,
+    /// Vertex AI of Google Cloud.
+    VertexAI,
     /// Answers from inside.
     Echo,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::OpenAI,
         Self::OpenAICompatible,
         Self::Ollama,
@@ -87,6 +95,8 @@ impl Kind {
         Self::Mistral,
         Self::DeepSeek,
         Self::Together,
+        Self::AzureOpenAI,
+        Self::VertexAI,
         Self::Echo,
     ];
 }
@@ -106,6 +116,8 @@ pub fn of(kind: Kind) -> &'static dyn Provider {
         Kind::DeepSeek => &deepseek::DEEPSEEK,
         Kind::Together => &together::TOGETHER,
         Kind::Cohere => &Translated(cohere::Cohere),
+        Kind::AzureOpenAI => &azure::Azure,
+        Kind::VertexAI => &vertex::Vertex,
         Kind::Echo => &echo::ECHO,
     }
 }
@@ -129,6 +141,20 @@ pub struct EncodeOptions<'a> {
     pub account: Account<'a>,
     /// Who made the model, where the manifest says (`VertexAI`).
     pub publisher: Option<&'a str>,
+    /// What the caller was given by this provider and model before, for clients that did not keep it.
+    pub signed: Option<&'a dyn SignedTurns>,
+}
+
+impl<'a> EncodeOptions<'a> {
+    /// The name by which bodies and addresses know the model: where the account has deployments, that of its own.
+    pub fn deployed_model(&self) -> &'a str {
+        match self.account {
+            Account::Azure { deployments, .. } => deployments
+                .get(self.upstream_model)
+                .map_or(self.upstream_model, String::as_str),
+            Account::Plain | Account::Vertex { .. } => self.upstream_model,
+        }
+    }
 }
 
 /// By which dialect `OpenAI` and its like are asked for a model.
@@ -320,6 +346,16 @@ pub(crate) fn json_string(text: &str) -> String {
     serde_json::to_string(text).expect("a string can always be written as JSON")
 }
 
+/// A credential as it is, in a header of its own; `None` as for [`bearer`].
+fn key_in(header: HeaderName, credential: &str) -> Option<(HeaderName, HeaderValue)> {
+    if credential.is_empty() {
+        return None;
+    }
+    let mut value = HeaderValue::from_str(credential).ok()?;
+    value.set_sensitive(true);
+    Some((header, value))
+}
+
 /// Bytes of a provider's stream in, bytes of the client's stream out.
 pub trait StreamDecoder: Send {
     /// Takes what arrived; appends to `out` the bytes that may go to the client now (whole events only, unchanged where
@@ -333,6 +369,11 @@ pub trait StreamDecoder: Send {
 
     /// What was seen so far.
     fn progress(&self) -> &Progress;
+
+    /// What calls of tools must come back with, of the choices that have finished since it was last asked.
+    fn take_signed(&mut self) -> Vec<SignedTurn> {
+        Vec::new()
+    }
 }
 
 /// What a stream has shown so far.

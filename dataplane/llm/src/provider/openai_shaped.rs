@@ -11,8 +11,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::leftovers::Leftovers;
 use super::overrides::{overridden, override_fields};
 use super::{
-    AnswerContext, EncodeOptions, Encoded, Native, Provider, StreamDecoder, WholeAnswer, bearer, json_string,
-    name_model,
+    Account, AnswerContext, EncodeOptions, Encoded, Native, Provider, StreamDecoder, WholeAnswer, azure, bearer,
+    json_string, name_model,
 };
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_chat::mend::Mend;
@@ -136,14 +136,14 @@ impl Native for Rules {
         let (request, mut dropped) = overridden(request, options.overrides)?;
         let mut edits = Edits::default();
         let mut leftovers = Leftovers::new(options.unsupported);
-        name_model(&request, options.upstream_model, &mut edits);
+        name_model(&request, options.deployed_model(), &mut edits);
         let surplus_cap = self.output_cap.edit(&request, &mut edits);
         if let Some(rules) = self.request {
             let model = options.upstream_model;
             request::edit(&request, rules, model, surplus_cap, &mut edits, &mut leftovers)?;
         }
         dropped.append(&mut leftovers.dropped);
-        Ok(self.encoded(&request, self.chat_path, edits, dropped))
+        Ok(self.encoded(&request, self.chat_path, options, edits, dropped))
     }
 
     fn decode_whole(&self, body: Bytes, context: &AnswerContext<'_>) -> Result<WholeAnswer, Failure> {
@@ -185,9 +185,9 @@ impl Native for Rules {
 impl Rules {
     fn encode_plainly(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
         let mut edits = Edits::default();
-        name_model(request, options.upstream_model, &mut edits);
+        name_model(request, options.deployed_model(), &mut edits);
         let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
-        Ok(self.encoded(request, self.chat_path, edits, dropped))
+        Ok(self.encoded(request, self.chat_path, options, edits, dropped))
     }
 
     fn embeddings_for(&self, endpoint: Endpoint) -> Option<&EmbeddingRules> {
@@ -198,6 +198,7 @@ impl Rules {
         &self,
         request: &ModelRequest,
         path: &'static str,
+        options: &EncodeOptions<'_>,
         mut edits: Edits<'_>,
         dropped: Vec<String>,
     ) -> Encoded {
@@ -206,12 +207,20 @@ impl Rules {
             ask_for_usage(request, &mut edits);
         }
         Encoded {
-            path: Cow::Borrowed(path),
+            path: path_of(path, options),
             headers: HeaderMap::new(),
             body: edits.apply(&request.body),
             strip_usage,
             dropped,
         }
+    }
+}
+
+/// Where an endpoint is behind the base URL, by the path that the server has for it.
+pub(super) fn path_of(tail: &'static str, options: &EncodeOptions<'_>) -> Cow<'static, str> {
+    match options.account {
+        Account::Azure { .. } => azure::path(tail, options).into(),
+        Account::Plain | Account::Vertex { .. } => tail.into(),
     }
 }
 

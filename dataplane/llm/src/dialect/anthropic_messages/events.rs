@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::blocks::{Blocks, Call, event};
 use super::signature;
-use super::words::{WireUsage, answer_id, bare_id, instead_of_media, stop_reason, tool_use_id};
+use super::words::{WireUsage, answer_id, instead_of_media, stop_reason};
 use crate::estimate::Size;
 use crate::hub::{Delta, Event, FinishReason};
 use crate::provider::{AnswerContext, Progress};
@@ -17,7 +17,6 @@ use crate::translate::{StreamWriter, WireFailure};
 
 /// Writes the events of one answer.
 pub struct Writer {
-    request_id: String,
     id: String,
     model: String,
     has_begun: bool,
@@ -76,10 +75,8 @@ impl StreamWriter for Writer {
 impl Writer {
     /// For the answer to one request.
     pub fn new(context: &AnswerContext<'_>) -> Self {
-        let request_id = bare_id(context).to_owned();
         Self {
-            id: answer_id(&request_id),
-            request_id,
+            id: answer_id(context),
             model: context.requested_model.to_owned(),
             has_begun: false,
             blocks: Blocks::default(),
@@ -151,12 +148,9 @@ impl Writer {
     }
 
     /// Some servers repeat how a call begins in each of its deltas.
-    fn call(&mut self, mut call: Call, proof: Option<&str>, out: &mut Vec<u8>) -> Result<(), WireFailure> {
+    fn call(&mut self, call: Call, proof: Option<&str>, out: &mut Vec<u8>) -> Result<(), WireFailure> {
         if self.blocks.has_call(call.index) {
             return Ok(());
-        }
-        if call.id.is_empty() {
-            call.id = tool_use_id(&self.request_id, self.blocks.calls());
         }
         if let Some(proof) = proof {
             self.blocks.redacted(&signature::for_call(&call.id, proof), out)?;

@@ -49,6 +49,10 @@ impl Dialect for AnthropicMessages {
         Box::new(events::Writer::new(context))
     }
 
+    fn call_id(&self, request_id: &str, _choice: u32, index: usize) -> String {
+        words::tool_use_id(request_id, index)
+    }
+
     /// The hub's words for parameters are those of `OpenAI`'s chat.
     fn parameter(&self, name: &str) -> Option<&'static str> {
         Some(match name {

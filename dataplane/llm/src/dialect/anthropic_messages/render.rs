@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::signature;
-use super::words::{WireUsage, answer_id, bare_id, instead_of_media, stop_reason, tool_use_id};
+use super::words::{WireUsage, answer_id, instead_of_media, stop_reason};
 use crate::estimate;
 use crate::hub::{Answer, Choice, FinishReason, Output};
 use crate::json::{self, Kind};
@@ -52,11 +52,11 @@ pub(super) enum Block<'a> {
 
 /// The body of a message. The dialect has one choice; others are not asked for.
 pub fn body(answer: &Answer, context: &AnswerContext<'_>) -> Bytes {
-    let made_id = answer_id(bare_id(context));
+    let made_id = answer_id(context);
     let choice = answer.choices.iter().min_by_key(|choice| choice.index);
     let mut content = Content::default();
     for output in choice.into_iter().flat_map(|choice| &choice.output) {
-        content.add(output, bare_id(context));
+        content.add(output);
     }
     let reason = choice.map_or(FinishReason::Stop, |choice| choice.finish_reason);
     let usage = answer.usage.unwrap_or_else(|| estimated(choice, context));
@@ -98,7 +98,7 @@ struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    fn add(&mut self, output: &'a Output, request_id: &str) {
+    fn add(&mut self, output: &'a Output) {
         let was_in_text = std::mem::take(&mut self.in_text);
         match output {
             Output::Text(text) => self.add_text(Cow::Borrowed(text), was_in_text),
@@ -128,16 +128,16 @@ impl<'a> Content<'a> {
                 arguments,
                 signature,
             } => {
-                let id: Cow<'a, str> = match id.as_str() {
-                    "" => tool_use_id(request_id, self.calls).into(),
-                    id => id.into(),
-                };
                 if let Some(proof) = signature {
-                    let data = signature::for_call(&id, proof).into();
+                    let data = signature::for_call(id, proof).into();
                     self.tool_uses.push(Block::RedactedThinking { data });
                 }
                 let input = input(arguments);
-                self.tool_uses.push(Block::ToolUse { id, name, input });
+                self.tool_uses.push(Block::ToolUse {
+                    id: id.into(),
+                    name,
+                    input,
+                });
                 self.calls += 1;
             }
         }

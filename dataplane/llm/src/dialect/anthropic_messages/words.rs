@@ -7,19 +7,19 @@ use crate::provider::AnswerContext;
 use crate::usage::Usage;
 
 /// The request's id without what another dialect puts before it.
-pub(super) fn bare_id<'a>(context: &AnswerContext<'a>) -> &'a str {
-    context.id.strip_prefix("chatcmpl-").unwrap_or(context.id)
+fn bare_id(request_id: &str) -> &str {
+    request_id.strip_prefix("chatcmpl-").unwrap_or(request_id)
 }
 
 /// The id of an answer whose provider gave none.
-pub(super) fn answer_id(request_id: &str) -> String {
-    format!("msg_{request_id}")
+pub(super) fn answer_id(context: &AnswerContext<'_>) -> String {
+    format!("msg_{}", bare_id(context.id))
 }
 
 /// The id of a tool call whose provider gave none. Clients send it back with the result, so it is unique in one
 /// conversation: the request is part of it.
 pub(super) fn tool_use_id(request_id: &str, call: usize) -> String {
-    format!("toolu_{request_id}_{call}")
+    format!("toolu_{}_{call}", bare_id(request_id))
 }
 
 /// Why it ended, in the dialect's words. Agents go on by this word, and some servers say `stop` beside calls; a refusal in

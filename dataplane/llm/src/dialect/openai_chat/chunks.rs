@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::render::{Image, ReasoningDetail, ToolCall, WireUsage, answer_id, bare_id, tool_call_id};
+use super::render::{Image, ReasoningDetail, ToolCall, WireUsage, answer_id};
 use crate::estimate::Size;
 use crate::hub::{Delta, Event, FinishReason};
 use crate::provider::{AnswerContext, Progress};
@@ -13,7 +13,6 @@ use crate::translate::{StreamWriter, WireFailure};
 /// Writes the events of one answer.
 pub struct Writer {
     id: String,
-    request_id: String,
     model: String,
     created: u64,
     include_usage: bool,
@@ -89,7 +88,6 @@ impl Writer {
     pub fn new(context: &AnswerContext<'_>) -> Self {
         Self {
             id: answer_id(context),
-            request_id: bare_id(context).to_owned(),
             model: context.requested_model.to_owned(),
             created: context.now_unix_seconds,
             include_usage: context.include_usage,
@@ -134,7 +132,7 @@ impl Writer {
             self.chunk(choice, b"{}", logprobs.get().as_bytes(), None, out);
             return Ok(());
         }
-        let wire = self.choices[place].delta(delta, &self.request_id);
+        let wire = self.choices[place].delta(delta);
         let json = serde_json::to_vec(&wire).expect("structs can always be written as JSON");
         self.chunk(choice, &json, b"null", None, out);
         Ok(())
@@ -266,7 +264,7 @@ fn is_empty(delta: &Delta) -> bool {
 }
 
 impl Choice {
-    fn delta<'d>(&mut self, delta: &'d Delta, request_id: &str) -> WireDelta<'d> {
+    fn delta<'d>(&mut self, delta: &'d Delta) -> WireDelta<'d> {
         let mut wire = WireDelta::default();
         match delta {
             Delta::Text(text) => wire.content = Some(text),
@@ -288,8 +286,6 @@ impl Choice {
                 name,
                 signature,
             } => {
-                let made = || tool_call_id(request_id, self.index, *index as usize);
-                let id = if id.is_empty() { made() } else { id.clone() };
                 let call = ToolCall::new(Some(*index), id, name, "", signature.as_deref());
                 wire.tool_calls = Some([ToolDelta::Start(call)]);
             }

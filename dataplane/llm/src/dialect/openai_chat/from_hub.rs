@@ -30,9 +30,11 @@ use tools::{WireTool, WireToolChoice};
     reason = "a list of what a server can do and what not"
 )]
 pub(crate) struct Style {
-    /// The service that defines the dialect, or one that follows it closely. Instructions are a developer's, a message may
-    /// be a list of texts, a refusal has a member of its own. The others read texts safely only as one string.
+    /// The service that defines the dialect, or one that follows it closely. A message may be a list of texts, a refusal
+    /// has a member of its own. The others read texts safely only as one string.
     pub(crate) is_original: bool,
+    /// Who gives instructions: the system, or where all models know of one, a developer.
+    pub(crate) instructor: &'static str,
     /// Name of the cap on the output.
     pub(crate) output_cap: &'static str,
     /// What goes out of the thoughts of earlier turns.
@@ -183,7 +185,8 @@ pub(crate) fn body<'r>(
         n: (request.choices > 1).then_some(request.choices),
         user: user.filter(|user| has("user") && user.chars().count() <= USER_LENGTH_MAX),
         stream: request.stream,
-        stream_options: (request.stream && request.include_usage).then_some(StreamOptions { include_usage: true }),
+        stream_options: (request.stream && request.include_usage && has("stream_options"))
+            .then_some(StreamOptions { include_usage: true }),
         passed: Passed(std::mem::take(&mut leftovers.passed)),
     };
     let json = serde_json::to_vec(&body).expect("structs with text for keys can always be written as JSON");

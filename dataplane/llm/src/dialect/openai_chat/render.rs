@@ -3,6 +3,8 @@
 //! Thoughts go out in `reasoning_content`, which people read, and in `reasoning_details`, which a client hands back as it
 //! is: signatures survive a tool loop without the client knowing what they are.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,11 +20,7 @@ pub fn body(answer: &Answer, context: &AnswerContext<'_>) -> Bytes {
         object: "chat.completion",
         created: answer.created_unix_seconds.unwrap_or(context.now_unix_seconds),
         model: answer.model.as_deref().unwrap_or(context.requested_model),
-        choices: answer
-            .choices
-            .iter()
-            .map(|choice| WireChoice::of(choice, context))
-            .collect(),
+        choices: answer.choices.iter().map(WireChoice::of).collect(),
         usage: answer.usage.as_ref().map(WireUsage::of),
     };
     serde_json::to_vec(&completion)
@@ -33,12 +31,6 @@ pub fn body(answer: &Answer, context: &AnswerContext<'_>) -> Bytes {
 /// The id of an answer whose provider gave none.
 pub(super) fn answer_id(context: &AnswerContext<'_>) -> String {
     format!("chatcmpl-{}", bare_id(context))
-}
-
-/// The id of a tool call whose provider gave none. Clients send it back with the result, so it is unique in one
-/// conversation: the request is part of it.
-pub(super) fn tool_call_id(request_id: &str, choice: u32, index: usize) -> String {
-    format!("call_{request_id}_{choice}_{index}")
 }
 
 pub(in crate::dialect) fn bare_id<'a>(context: &AnswerContext<'a>) -> &'a str {
@@ -119,7 +111,7 @@ impl<'a> ReasoningDetail<'a> {
 pub(super) struct ToolCall<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<u32>,
-    id: String,
+    id: Cow<'a, str>,
     r#type: &'static str,
     function: Function<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,7 +137,7 @@ struct Google<'a> {
 impl<'a> ToolCall<'a> {
     pub(super) fn new(
         index: Option<u32>,
-        id: String,
+        id: impl Into<Cow<'a, str>>,
         name: &'a str,
         arguments: &'a str,
         signature: Option<&'a str>,
@@ -153,7 +145,7 @@ impl<'a> ToolCall<'a> {
         let google = signature.map(|thought_signature| Google { thought_signature });
         Self {
             index,
-            id,
+            id: id.into(),
             r#type: "function",
             function: Function { name, arguments },
             extra_content: google.map(|google| ExtraContent { google }),
@@ -188,13 +180,13 @@ impl Image {
 }
 
 impl<'a> WireChoice<'a> {
-    fn of(choice: &'a Choice, context: &AnswerContext<'_>) -> Self {
+    fn of(choice: &'a Choice) -> Self {
         let mut message = Message {
             role: "assistant",
             ..Message::default()
         };
         for output in &choice.output {
-            message.add(output, choice.index, context);
+            message.add(output);
         }
         if message.content.is_none() && message.tool_calls.is_empty() && message.refusal.is_none() {
             message.content = Some(String::new()); // clients read null as a call of tools
@@ -209,7 +201,7 @@ impl<'a> WireChoice<'a> {
 }
 
 impl<'a> Message<'a> {
-    fn add(&mut self, output: &'a Output, choice: u32, context: &AnswerContext<'_>) {
+    fn add(&mut self, output: &'a Output) {
         let append = |place: &mut Option<String>, text: &str| {
             if !text.is_empty() {
                 place.get_or_insert_default().push_str(text);
@@ -234,8 +226,6 @@ impl<'a> Message<'a> {
                 arguments,
                 signature,
             } => {
-                let made = || tool_call_id(bare_id(context), choice, self.tool_calls.len());
-                let id = if id.is_empty() { made() } else { id.clone() };
                 self.tool_calls
                     .push(ToolCall::new(None, id, name, arguments, signature.as_deref()));
             }

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::foreign::is_own;
 use crate::hub::{CacheControl, Media, Part};
+use crate::provider::issuer::Issuer;
 use crate::request::BadRequest;
 
 /// A block as it goes out.
@@ -104,8 +104,7 @@ pub(super) fn text(text: &str, cache: Option<CacheControl>) -> Option<Block<'_>>
     })
 }
 
-/// The block of a part; `None` for what cannot be said: blank text, thoughts without their proof or with another
-/// provider's.
+/// The block of a part; `None` for what cannot be said: blank text, thoughts without their proof or with another's.
 pub(super) fn of<'r>(part: &'r Part<'_>) -> Result<Option<Block<'r>>, BadRequest> {
     Ok(Some(match part {
         Part::Text { text, cache } => return Ok(self::text(text, *cache)),
@@ -113,15 +112,17 @@ pub(super) fn of<'r>(part: &'r Part<'_>) -> Result<Option<Block<'r>>, BadRequest
         Part::Image { media, cache, .. } => media_block(media, Said::Picture, *cache)?,
         Part::File { media, name, cache } => media_block(media, Said::Document(name.as_deref()), *cache)?,
         Part::Audio { .. } => return Err(unsupported("sound", "send its text instead")),
-        Part::Reasoning { text, signature } => match signature {
-            Some(signature) if is_own(signature) => Block::Thinking {
+        Part::Reasoning { text, signature } => match signature.as_deref().and_then(own) {
+            Some(signature) => Block::Thinking {
                 thinking: text,
                 signature,
             },
-            _ => return Ok(None),
+            None => return Ok(None),
         },
-        Part::RedactedReasoning { data } if is_own(data) => Block::RedactedThinking { data },
-        Part::RedactedReasoning { .. } => return Ok(None),
+        Part::RedactedReasoning { data } => match own(data) {
+            Some(data) => Block::RedactedThinking { data },
+            None => return Ok(None),
+        },
         Part::ToolCall {
             id,
             name,
@@ -147,6 +148,20 @@ pub(super) fn of<'r>(part: &'r Part<'_>) -> Result<Option<Block<'r>>, BadRequest
             cache_control: cache.map(Cache::from),
         },
     }))
+}
+
+fn own(proof: &str) -> Option<&str> {
+    Issuer::Claude.unmarked(proof)
+}
+
+/// Whether a part proves what Claude thought.
+pub(super) fn is_proof(part: &Part<'_>) -> bool {
+    let proof = match part {
+        Part::Reasoning { signature, .. } => signature.as_deref(),
+        Part::RedactedReasoning { data } => Some(data.as_ref()),
+        _ => None,
+    };
+    proof.and_then(own).is_some()
 }
 
 /// The blocks of several parts.

@@ -130,7 +130,7 @@ struct ErrorEnvelope {
 }
 
 /// Reads a whole answer.
-pub(super) fn message(body: &[u8]) -> Result<Answer, WireFailure> {
+pub(in crate::provider) fn message(body: &[u8]) -> Result<Answer, WireFailure> {
     let message: Message<'_> =
         serde_json::from_slice(body).map_err(|_| WireFailure::protocol("the answer is not a message object"))?;
     if let Some(error) = message.error {
@@ -213,7 +213,7 @@ pub(super) fn finish_reason(stop_reason: Option<&str>) -> FinishReason {
 }
 
 /// Reads an answer that is not 2xx. What is no error object (a proxy's page) is replaced by words of ours.
-pub(super) fn failure(status: u16, body: &[u8]) -> WireFailure {
+pub(in crate::provider) fn failure(status: u16, body: &[u8]) -> WireFailure {
     if let Ok(envelope) = serde_json::from_slice::<ErrorEnvelope>(body) {
         return describe(envelope.error, status, format!("status {status}"));
     }

@@ -35,7 +35,8 @@ const NATIVE: [&str; 7] = [
 /// Fields that only tune caching or billing.
 const HARMLESS: [&str; 3] = ["prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"];
 /// Fields that this file writes from others: a client's own would stand beside them.
-const WRITTEN: [&str; 5] = [
+const WRITTEN: [&str; 6] = [
+    "anthropic_version",
     "metadata",
     "output_config",
     "stop_sequences",
@@ -43,9 +44,25 @@ const WRITTEN: [&str; 5] = [
     "max_output_tokens",
 ];
 
+/// Who serves Claude, as far as bodies differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::provider) enum Host {
+    /// Anthropic: the body names the model.
+    Anthropic,
+    /// Vertex AI: the path names the model, and the body the version.
+    Vertex,
+}
+
+/// The only version that Vertex AI has of every model; it takes none in a header.
+/// (<https://platform.claude.com/docs/en/build-with-claude/claude-models-on-google-cloud/google-managed>)
+const VERTEX_VERSION: &str = "vertex-2023-10-16";
+
 #[derive(serde::Serialize)]
 struct Body<'r> {
-    model: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anthropic_version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'r str>,
     max_tokens: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     system: Vec<Block<'r>>,
@@ -102,7 +119,11 @@ struct Format<'r> {
 }
 
 /// The body, and the names of what was left out.
-pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result<(Bytes, Vec<String>), BadRequest> {
+pub(in crate::provider) fn body(
+    request: &Request<'_>,
+    options: &EncodeOptions<'_>,
+    host: Host,
+) -> Result<(Bytes, Vec<String>), BadRequest> {
     let model = capability::claude(options.upstream_model);
     let mut leftovers = Leftovers::new(options.unsupported);
     refuse_what_would_change_the_answer(request, model)?;
@@ -112,8 +133,13 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
     let plan = thinking::plan(request, model, is_forced, cap, &mut leftovers)?;
     let tools = tools::all(&request.tools, model, &mut leftovers)?;
     let sampling = sampling::fields(request, model, &plan, &mut leftovers)?;
+    let (anthropic_version, named) = match host {
+        Host::Anthropic => (None, Some(options.upstream_model)),
+        Host::Vertex => (Some(VERTEX_VERSION), None),
+    };
     let body = Body {
-        model: options.upstream_model,
+        anthropic_version,
+        model: named,
         max_tokens: plan.max_tokens,
         system: system(request)?,
         messages: messages(request)?,
@@ -126,7 +152,7 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
         top_k: sampling.top_k,
         stop_sequences: stop_sequences(request, &mut leftovers)?,
         metadata: request.user.as_deref().map(|user_id| Metadata { user_id }),
-        service_tier: other_fields(request, &mut leftovers)?,
+        service_tier: other_fields(request, host, &mut leftovers)?,
         stream: request.stream,
         passed: Passed(std::mem::take(&mut leftovers.passed)),
     };
@@ -212,6 +238,7 @@ fn stop_sequences<'r>(request: &'r Request<'_>, leftovers: &mut Leftovers<'_>) -
 /// The fields that the hub has no place for; returns `service_tier`, which both dialects have in words of their own.
 fn other_fields<'r>(
     request: &'r Request<'_>,
+    host: Host,
     leftovers: &mut Leftovers<'r>,
 ) -> Result<Option<&'static str>, BadRequest> {
     let mut service_tier = None;
@@ -227,6 +254,7 @@ fn other_fields<'r>(
                 let message = format!("`{name}` is not possible with this model's provider; leave it out");
                 return Err(BadRequest::new("unsupported_parameter", Some(name), message));
             }
+            "service_tier" if host == Host::Vertex => leftovers.drop(name), // Google's own are bought otherwise
             "service_tier" => match value.get() {
                 "\"auto\"" => service_tier = Some("auto"),
                 "\"default\"" | "\"standard_only\"" => service_tier = Some("standard_only"),

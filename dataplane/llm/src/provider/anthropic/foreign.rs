@@ -4,17 +4,9 @@
 use std::ops::{ControlFlow, Range};
 
 use crate::json::{self, Kind, Member};
+use crate::provider::issuer::{Issuer, MARK_BYTES_MAX};
 use crate::request::{Field, ModelRequest};
 use crate::splice::Edits;
-
-/// How far into a value a mark of ours can stand.
-const MARK_BYTES_MAX: usize = 32;
-
-/// Whether a proof can be the provider's own, which is base64; those of others carry a mark with a colon, or are empty.
-pub(in crate::provider) fn is_own(proof: &str) -> bool {
-    let start = proof.as_bytes().get(..MARK_BYTES_MAX).unwrap_or(proof.as_bytes());
-    !proof.is_empty() && memchr::memchr(b':', start).is_none()
-}
 
 /// Takes the blocks out of `messages` that hold such thoughts; a message that holds nothing else goes whole.
 pub(super) fn remove_thoughts(request: &ModelRequest, edits: &mut Edits<'_>) {
@@ -70,7 +62,7 @@ fn is_foreign_thought(body: &str, block: Range<usize>) -> bool {
         Some("redacted_thinking") => text("data"),
         _ => return false,
     };
-    proof.is_none_or(|proof| !is_own(&proof))
+    proof.is_none_or(|proof| Issuer::Claude.unmarked(&proof).is_none())
 }
 
 /// The content blocks of a message.

@@ -17,7 +17,7 @@ const OPEN_BLOCKS_MAX: usize = 64;
 
 /// Reads one stream.
 #[derive(Debug, Default)]
-pub(super) struct Decoder {
+pub(in crate::provider) struct Decoder {
     lines: Events,
     state: State,
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::super::capability::{Claude, Off, Thinking};
 use super::super::leftovers::Leftovers;
-use super::foreign::is_own;
+use super::block;
 use crate::hub::{Effort, Part, Reasoning, Request, Role};
 use crate::request::BadRequest;
 
@@ -135,14 +135,7 @@ fn lacks_its_thought(request: &Request<'_>) -> bool {
     let last = request.turns.iter().rev().find(|turn| turn.role == Role::Assistant);
     last.is_some_and(|turn| {
         let calls = turn.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-        let is_proof = |part: &Part<'_>| match part {
-            Part::Reasoning {
-                signature: Some(proof), ..
-            }
-            | Part::RedactedReasoning { data: proof } => is_own(proof),
-            _ => false,
-        };
-        calls && !turn.parts.iter().any(is_proof)
+        calls && !turn.parts.iter().any(block::is_proof)
     })
 }
 

@@ -13,8 +13,8 @@ use super::media::{self, Blob, Document, Names};
 use crate::hub::{CacheControl, Part};
 use crate::json::{self, Kind};
 use crate::provider::anthropic::block::{input, tool_id};
-use crate::provider::anthropic::foreign::is_own;
 use crate::provider::capability::bedrock::{Cache, Family};
+use crate::provider::issuer::Issuer;
 use crate::provider::leftovers::{Leftovers, raw};
 use crate::provider::mistral::nine_alphanumerics;
 use crate::request::BadRequest;
@@ -137,17 +137,15 @@ impl Blocks {
                 }
                 Part::Audio { data, format } => blocks.push(media::audio(data, format)?),
                 Part::Reasoning { text, signature } => {
-                    let proof = signature.as_deref().filter(|proof| is_own(proof));
+                    let proof = signature.as_deref().and_then(|proof| Issuer::Claude.unmarked(proof));
                     self.thought(
                         proof.map(|signature| Reasoning::ReasoningText { text, signature }),
                         &mut blocks,
                     );
                 }
                 Part::RedactedReasoning { data } => {
-                    if !is_own(data) && !data.starts_with(media::BYTES_MARK) {
-                        continue; // another provider's
-                    }
-                    self.thought(Some(Reasoning::RedactedContent(media::sealed(data))), &mut blocks);
+                    let own = media::is_sealed_here(data).then(|| Reasoning::RedactedContent(media::sealed(data)));
+                    self.thought(own, &mut blocks);
                 }
                 Part::ToolCall {
                     id,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::block::Block;
 use crate::hub::Media;
+use crate::provider::issuer::Issuer;
 use crate::request::BadRequest;
 
 /// A picture, a film or sound.
@@ -196,6 +197,11 @@ pub(super) fn sealed(data: &str) -> String {
         Some(bytes) if STANDARD.decode(bytes).is_ok() => bytes.to_owned(),
         _ => STANDARD.encode(data),
     }
+}
+
+/// Whether sealed thoughts that came back are Claude's; those of other providers name theirs.
+pub(super) fn is_sealed_here(data: &str) -> bool {
+    data.starts_with(BYTES_MARK) || Issuer::Claude.unmarked(data).is_some()
 }
 
 /// Sealed thoughts as they go to the client.

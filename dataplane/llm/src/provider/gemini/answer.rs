@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::failure;
-use super::signature::marked;
+use super::signature;
 use super::usage::WireUsage;
 use crate::hub::{Answer, Choice, FinishReason, Output};
+use crate::provider::issuer::Issuer;
 use crate::translate::WireFailure;
 
 /// A `GenerateContentResponse`.
@@ -112,13 +113,13 @@ struct Token<'a> {
 }
 
 /// Reads a whole answer.
-pub(super) fn read(body: &[u8]) -> Result<Answer, WireFailure> {
+pub(in crate::provider) fn read(body: &[u8], issuer: Issuer) -> Result<Answer, WireFailure> {
     let record = parse(body)?;
     let candidates = record.candidates.unwrap_or_default();
     let mut taken: Vec<u32> = candidates.iter().filter_map(|candidate| candidate.index).collect();
     let mut choices: Vec<Choice> = Vec::with_capacity(candidates.len());
     for candidate in candidates {
-        choices.push(choice(candidate, &mut taken));
+        choices.push(choice(candidate, &mut taken, issuer));
     }
     if choices.is_empty() {
         let refusal = record.prompt_feedback.and_then(PromptFeedback::refusal);
@@ -151,14 +152,14 @@ pub(super) fn parse(json: &[u8]) -> Result<Record<'_>, WireFailure> {
 }
 
 /// An index of zero is left out by the provider; where several are missing, they count on.
-fn choice(candidate: Candidate<'_>, taken: &mut Vec<u32>) -> Choice {
+fn choice(mut candidate: Candidate<'_>, taken: &mut Vec<u32>, issuer: Issuer) -> Choice {
     let index = candidate.index.unwrap_or_else(|| {
         let free = (0..=u32::MAX).find(|index| !taken.contains(index)).unwrap_or_default();
         taken.push(free);
         free
     });
     let logprobs = candidate.logprobs();
-    let mut output = candidate.content.map(Content::output).unwrap_or_default();
+    let mut output = candidate.output(issuer);
     let calls = output.iter().any(|output| matches!(output, Output::ToolCall { .. }));
     let end = End::of(candidate.finish_reason.as_deref(), candidate.finish_message);
     let finish_reason = end.reason(calls);
@@ -173,8 +174,14 @@ fn choice(candidate: Candidate<'_>, taken: &mut Vec<u32>) -> Choice {
 
 impl Candidate<'_> {
     /// What came out.
-    pub(super) fn output(&mut self) -> Vec<Output> {
-        self.content.take().map(Content::output).unwrap_or_default()
+    pub(super) fn output(&mut self, issuer: Issuer) -> Vec<Output> {
+        let content = self.content.take();
+        let parts = content.and_then(|content| content.parts).unwrap_or_default();
+        parts
+            .into_iter()
+            .flat_map(|part| part.output(issuer))
+            .flatten()
+            .collect()
     }
 
     /// `logprobs` in `OpenAI`'s form.
@@ -231,30 +238,24 @@ impl<'a> TokenLogprob<'a> {
     }
 }
 
-impl Content<'_> {
-    fn output(self) -> Vec<Output> {
-        let parts = self.parts.unwrap_or_default().into_iter();
-        parts.flat_map(WirePart::output).flatten().collect()
-    }
-}
-
 impl WirePart<'_> {
     /// What a part says, and the proof that stands on it, where it stands on no call.
-    fn output(self) -> [Option<Output>; 2] {
+    fn output(self, issuer: Issuer) -> [Option<Output>; 2] {
         let signature = self.thought_signature.filter(|signature| !signature.is_empty());
-        let proof = |signature: Option<String>| signature.map(|text| Output::RedactedReasoning { data: marked(&text) });
+        let marked = |signature: Option<String>| signature.map(|text| issuer.marked(&text));
+        let proof = |signature| marked(signature).map(|data| Output::RedactedReasoning { data });
         if let Some(call) = self.function_call {
             let call = Output::ToolCall {
                 id: call.id.unwrap_or_default(),
                 name: call.name,
                 arguments: call.args.map_or_else(|| "{}".to_owned(), |args| args.get().to_owned()),
-                signature,
+                signature: signature.map(|text| signature::of_call(text, issuer)),
             };
             return [Some(call), None];
         }
         match (self.text, self.inline_data) {
             (Some(text), _) if self.thought => {
-                let signature = signature.as_deref().map(marked);
+                let signature = marked(signature);
                 [Some(Output::Reasoning { text, signature }), None]
             }
             (Some(text), _) => [Some(Output::Text(text)), proof(signature)],

@@ -12,6 +12,7 @@ use super::tools::{self, ToolConfig, WireTool};
 use crate::hub::{Part, Request, Role};
 use crate::provider::EncodeOptions;
 use crate::provider::capability::gemini::{Gemini, gemini};
+use crate::provider::issuer::Issuer;
 use crate::provider::leftovers::{Leftovers, Passed};
 use crate::request::BadRequest;
 
@@ -40,10 +41,14 @@ struct Body<'r> {
 }
 
 /// The body, and the names of what was left out.
-pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result<(Bytes, Vec<String>), BadRequest> {
+pub(in crate::provider) fn body(
+    request: &Request<'_>,
+    options: &EncodeOptions<'_>,
+    issuer: Issuer,
+) -> Result<(Bytes, Vec<String>), BadRequest> {
     let model = gemini(options.upstream_model);
     let mut leftovers = Leftovers::new(options.unsupported);
-    let contents = part::contents(request, model)?;
+    let contents = part::contents(request, model, issuer)?;
     refuse_what_has_no_answer(request, &contents, model)?;
     if has_cache_marks(request) {
         leftovers.drop("cache_control"); // the provider caches by itself

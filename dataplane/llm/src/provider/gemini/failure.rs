@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::failure::FailureKind;
@@ -10,7 +10,8 @@ use crate::translate::WireFailure;
 
 /// `error`.
 #[derive(Debug, Deserialize)]
-pub(super) struct WireError {
+pub(in crate::provider) struct WireError {
+    #[serde(default, deserialize_with = "code")]
     code: Option<u16>,
     message: Option<String>,
     /// Google's word for it, as in `RESOURCE_EXHAUSTED`.
@@ -24,8 +25,21 @@ struct Envelope {
     error: WireError,
 }
 
+/// A number, which some endpoints write as text.
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    Ok(number.and_then(|number| u16::try_from(number).ok()))
+}
+
+/// Whether a body is an error as Google writes them. A publisher's model behind the same address has errors of its own.
+pub(in crate::provider) fn is_googles(body: &[u8]) -> bool {
+    let is_list = body.trim_ascii_start().first() == Some(&b'[');
+    parse(body).is_some_and(|error| is_list || error.status.is_some())
+}
+
 /// The error in a body, if it is one; some endpoints wrap it in a list.
-pub(super) fn parse(body: &[u8]) -> Option<WireError> {
+pub(in crate::provider) fn parse(body: &[u8]) -> Option<WireError> {
     // Told apart by their first byte: a list can also be read as an object whose members come in order.
     if body.trim_ascii_start().first() != Some(&b'[') {
         return serde_json::from_slice(body).ok().map(|Envelope { error }| error);
@@ -35,7 +49,7 @@ pub(super) fn parse(body: &[u8]) -> Option<WireError> {
 }
 
 /// Reads an answer that is not 2xx. What is no error object (a proxy's page) is replaced by words of ours.
-pub(super) fn read(status: u16, body: &[u8]) -> WireFailure {
+pub(in crate::provider) fn read(status: u16, body: &[u8]) -> WireFailure {
     if let Some(error) = parse(body) {
         return describe(error, status, format!("status {status}"));
     }
@@ -44,7 +58,7 @@ pub(super) fn read(status: u16, body: &[u8]) -> WireFailure {
 }
 
 /// An error that came under status 200: in a stream, or as a whole body. It names the status it would have had.
-pub(super) fn unannounced(error: WireError) -> WireFailure {
+pub(in crate::provider) fn unannounced(error: WireError) -> WireFailure {
     let named = error.code.filter(|code| (400..600).contains(code));
     let status = named.unwrap_or(match error.status.as_deref() {
         Some("INVALID_ARGUMENT" | "FAILED_PRECONDITION" | "OUT_OF_RANGE") => 400,

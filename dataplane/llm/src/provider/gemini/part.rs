@@ -11,6 +11,7 @@ use super::signature;
 use crate::hub::{self, MergedTurn, Part, Request, Role};
 use crate::json::{self, Kind};
 use crate::provider::capability::gemini::Gemini;
+use crate::provider::issuer::Issuer;
 use crate::provider::leftovers::raw;
 use crate::request::BadRequest;
 
@@ -102,13 +103,17 @@ pub(super) fn instructions<'r>(request: &'r Request<'_>) -> Result<Option<Conten
 }
 
 /// The turns, neighbours of one role made one; a turn whose parts all vanish vanishes, and its neighbours become one.
-pub(super) fn contents<'r>(request: &'r Request<'_>, model: &Gemini) -> Result<Vec<Content<'r>>, BadRequest> {
+pub(super) fn contents<'r>(
+    request: &'r Request<'_>,
+    model: &Gemini,
+    issuer: Issuer,
+) -> Result<Vec<Content<'r>>, BadRequest> {
     let mut contents: Vec<Content<'r>> = Vec::new();
     let mut calls = Calls::new();
     for turn in hub::merged(&request.turns) {
         let (role, parts) = match turn.role {
             Role::User => ("user", said(&turn, &calls, model)?),
-            Role::Assistant => ("model", answered(&turn, &mut calls, model)?),
+            Role::Assistant => ("model", answered(&turn, &mut calls, model, issuer)?),
         };
         match contents.last_mut() {
             _ if parts.is_empty() => {}
@@ -176,13 +181,14 @@ fn answered<'r>(
     turn: &MergedTurn<'r, '_>,
     calls: &mut Calls<'r>,
     model: &Gemini,
+    issuer: Issuer,
 ) -> Result<Vec<WirePart<'r>>, BadRequest> {
     let mut parts: Vec<WirePart<'r>> = Vec::with_capacity(turn.parts.len());
     let mut text_signature = None;
     for part in &turn.parts {
         match part {
             Part::Reasoning { text, signature } => {
-                if let Some(signature) = signature.as_deref().and_then(signature::unmarked) {
+                if let Some(signature) = signature.as_deref().and_then(|text| issuer.unmarked(text)) {
                     parts.push(WirePart {
                         text: Some(text),
                         thought: true,
@@ -191,7 +197,7 @@ fn answered<'r>(
                     });
                 }
             }
-            Part::RedactedReasoning { data } => text_signature = signature::unmarked(data).or(text_signature),
+            Part::RedactedReasoning { data } => text_signature = issuer.unmarked(data).or(text_signature),
             Part::ToolCall {
                 id,
                 name,
@@ -206,7 +212,9 @@ fn answered<'r>(
                         name,
                         args: args(arguments),
                     }),
-                    thought_signature: signature.as_deref().filter(|signature| !signature.is_empty()),
+                    thought_signature: signature
+                        .as_deref()
+                        .and_then(|text| signature::own_of_call(text, issuer)),
                     ..WirePart::default()
                 });
             }

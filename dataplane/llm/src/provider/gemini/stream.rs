@@ -7,19 +7,36 @@
 use super::answer::{self, End, PromptFeedback};
 use super::usage::WireUsage;
 use crate::hub::{Delta, Event, FinishReason, Output};
+use crate::provider::issuer::Issuer;
 use crate::request::CHOICES_MAX;
 use crate::sse::{self, Events};
 use crate::translate::{EventDecoder, WireFailure};
 
 /// Reads one stream.
-#[derive(Debug, Default)]
-pub(super) struct Decoder {
+#[derive(Debug)]
+pub(in crate::provider) struct Decoder {
     lines: Events,
     state: State,
 }
 
-#[derive(Debug, Default)]
+impl Decoder {
+    pub(in crate::provider) fn new(issuer: Issuer) -> Self {
+        Self {
+            lines: Events::default(),
+            state: State {
+                issuer,
+                has_started: false,
+                choices: Vec::new(),
+                usage: WireUsage::default(),
+                refusal: None,
+            },
+        }
+    }
+}
+
+#[derive(Debug)]
 struct State {
+    issuer: Issuer,
     has_started: bool,
     choices: Vec<Choice>,
     usage: WireUsage,
@@ -76,8 +93,9 @@ impl State {
             });
         }
         for mut candidate in record.candidates.unwrap_or_default() {
+            let issuer = self.issuer;
             let choice = self.choice(candidate.index.unwrap_or(0))?;
-            for output in candidate.output() {
+            for output in candidate.output(issuer) {
                 choice.say(output, events);
             }
             if let Some(logprobs) = candidate.logprobs() {

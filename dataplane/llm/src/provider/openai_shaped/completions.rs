@@ -1,6 +1,5 @@
 //! Legacy completions at servers that have them: bodies and events pass as those of chats do.
 
-use std::borrow::Cow;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use http::HeaderMap;
 
 use super::super::overrides::override_fields;
 use super::super::{AnswerContext, EncodeOptions, Encoded, Native, StreamDecoder, WholeAnswer, name_model};
-use super::ask_for_usage;
+use super::{ask_for_usage, path_of};
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_chat::mend::Mend;
 use crate::dialect::openai_chat::{answer, stream};
@@ -39,14 +38,14 @@ impl Completions {
 impl Native for Completions {
     fn encode(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
         let mut edits = Edits::default();
-        name_model(request, options.upstream_model, &mut edits);
+        name_model(request, options.deployed_model(), &mut edits);
         let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
         let strip_usage = self.asks_for_usage && request.stream && !request.include_usage;
         if strip_usage {
             ask_for_usage(request, &mut edits);
         }
         Ok(Encoded {
-            path: Cow::Borrowed(self.path),
+            path: path_of(self.path, options),
             headers: HeaderMap::new(),
             body: edits.apply(&request.body),
             strip_usage,

@@ -60,7 +60,7 @@ pub(super) fn encode(
     }
     let mut edits = Edits::default();
     let mut leftovers = Leftovers::new(options.unsupported);
-    name_model(&request, options.upstream_model, &mut edits);
+    name_model(&request, options.deployed_model(), &mut edits);
     if let Some(rules) = rules.request {
         request::edit(
             &request,
@@ -72,7 +72,7 @@ pub(super) fn encode(
         )?;
     }
     dropped.append(&mut leftovers.dropped);
-    Ok(server.encoded(&request, rules.path, edits, dropped))
+    Ok(server.encoded(&request, rules.path, options, edits, dropped))
 }
 
 /// Reads an answer. Vectors are no output that is paid for, so that usage which the server does not report is that of the

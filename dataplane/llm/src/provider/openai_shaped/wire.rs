@@ -25,6 +25,8 @@ mod tests;
 pub(in super::super) struct FromHub {
     /// It defines the dialect, or follows it closely; see [`Style::is_original`].
     pub(in super::super) is_original: bool,
+    /// See [`Style::instructor`].
+    pub(in super::super) instructor: &'static str,
     /// What it wants of the thoughts of earlier turns.
     pub(in super::super) thoughts: History,
     /// Its name in the table of what models accept; empty: it is not there, and everything passes.
@@ -60,6 +62,7 @@ impl FromHub {
     /// A server of which nothing is known but that it speaks the dialect.
     pub(in super::super) const UNKNOWN: Self = Self {
         is_original: false,
+        instructor: "system",
         thoughts: History::Unknown,
         models_of: "",
         off: None,
@@ -141,6 +144,7 @@ impl Rules {
         let from_hub = self.from_hub;
         Style {
             is_original: from_hub.is_original,
+            instructor: from_hub.instructor,
             output_cap: match self.output_cap {
                 OutputCap::AsWritten if from_hub.is_original => "max_completion_tokens",
                 OutputCap::AsWritten | OutputCap::MaxTokens => "max_tokens",

@@ -82,10 +82,9 @@ pub(super) fn all<'r>(
         messages: Vec::with_capacity(request.turns.len() + 1),
     };
     if !request.instructions.is_empty() {
-        let role = if style.is_original { "developer" } else { "system" };
         let content = conversation.content(&request.instructions, BETWEEN_INSTRUCTIONS)?;
         conversation.push(Message {
-            role,
+            role: style.instructor,
             content,
             ..Message::default()
         });
@@ -219,7 +218,7 @@ impl<'r> Conversation<'r, '_, '_, '_> {
                     let arguments = if is_blank { "{}" } else { arguments.as_ref() };
                     let proof = signature.as_deref().filter(|_| self.style.thoughts == Thoughts::Proven);
                     message.tool_calls.push(WireCall {
-                        call: ToolCall::new(None, self.call_id(id).into_owned(), name, arguments, proof),
+                        call: ToolCall::new(None, self.call_id(id), name, arguments, proof),
                         cache_control: CacheMark::of(*cache, self.style, self.leftovers),
                     });
                 }

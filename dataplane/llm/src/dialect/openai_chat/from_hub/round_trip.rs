@@ -20,6 +20,7 @@ use crate::request::ModelRequest;
 /// A server that takes everything.
 const EVERYTHING: Style = Style {
     is_original: true,
+    instructor: "developer",
     output_cap: "max_completion_tokens",
     thoughts: Thoughts::Proven,
     cache_marks: true,
