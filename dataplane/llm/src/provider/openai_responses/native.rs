@@ -14,7 +14,7 @@ use super::super::{EncodeOptions, Encoded};
 use super::PATH;
 use crate::dialect::openai_responses::proof::MARK;
 use crate::json::{self, FieldsError, Kind, Member, Repeats};
-use crate::request::{BadRequest, Field, ModelRequest};
+use crate::request::{BadRequest, Field, ModelRequest, STORED_OBJECTS_FORBIDDEN};
 use crate::splice::Edits;
 
 /// Fields about stored objects; the first is written by us.
@@ -72,7 +72,7 @@ pub(super) fn forbidden(name: &str, instead: &str) -> BadRequest {
         "`{name}` needs objects that are stored at the model's provider, where that is not allowed; leave it out and \
          {instead}, or ask the operator to set storedObjects to Allow"
     );
-    BadRequest::new("stored_objects_forbidden", Some(name), message)
+    BadRequest::new(STORED_OBJECTS_FORBIDDEN, Some(name), message)
 }
 
 fn take_out_foreign_thoughts(request: &ModelRequest, edits: &mut Edits<'_>) {
