@@ -288,9 +288,9 @@ pub struct ProviderModel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = schema::GLOB))]
     pub upstream_model: Option<String>,
-    /// Through which of the service's APIs it is called.
-    #[serde(default)]
-    pub api: ModelApi,
+    /// Through which of the service's APIs it is called. Absent: as the catalogue knows it of OpenAI's models, else Chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ModelApi>,
     /// Who publishes it on VertexAI, such as google or anthropic. Absent: told from the name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9][-a-z0-9]*$"))]
@@ -308,11 +308,10 @@ pub struct ProviderModel {
     pub price: Option<ModelPrice>,
 }
 
-/// Through which API a model is called.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Through which of the service's APIs a model is called. Absent: as the catalogue knows it of OpenAI's models, else Chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ModelApi {
     /// Chat completions, or what the service has in their place.
-    #[default]
     Chat,
     /// OpenAI's Responses.
     Responses,

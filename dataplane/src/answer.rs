@@ -212,8 +212,13 @@ impl StreamBody {
         self.upstream = None;
         self.settle();
         if let Some(exchange) = self.exchange.take() {
-            self.ready
-                .push_back(reply::error_event(refusal, exchange.endpoint, exchange.trace_id));
+            let events = self.decoder.progress().events;
+            self.ready.push_back(reply::error_event(
+                refusal,
+                exchange.endpoint,
+                exchange.trace_id,
+                events,
+            ));
             exchange.close_refused(refusal);
         }
     }

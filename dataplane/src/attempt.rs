@@ -14,7 +14,7 @@ use headgate_llm::endpoint::Endpoint;
 use headgate_llm::estimate;
 use headgate_llm::failure::{Failure, FailureKind};
 use headgate_llm::hub::SignedTurns;
-use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, StreamDecoder, WholeAnswer, echo};
+use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, ModelApi, StreamDecoder, WholeAnswer, echo};
 use headgate_llm::request::{BadRequest, ModelRequest};
 use headgate_llm::service::Service;
 
@@ -24,7 +24,7 @@ use crate::deadline::MovingDeadline;
 use crate::exchange::Exchange;
 use crate::outgoing::Outgoing;
 use crate::refusal::Refusal;
-use crate::route::{Plan, retry};
+use crate::route::{Plan, PlannedBackend, retry};
 use crate::runtime::provider::PreparedProvider;
 use crate::upstream::Lease;
 use crate::upstream::body::AnswerBody;
@@ -36,6 +36,9 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(crate) const ERROR_BYTES_MAX: usize = 64 * 1024;
 /// How much of a stream may come before its first content.
 const PRELUDE_BYTES_MAX: usize = 64 * 1024;
+/// How often a stream of Responses repeats instructions and tools before that (`response.created`, `queued` and
+/// `in_progress`), twice as long where a provider escapes what the client did not.
+const PRELUDE_REPEATS: usize = 6;
 /// Providers' headers that go back to the client; all others (cookies, organisations, limits of our account) stay here.
 static ANSWER_HEADERS: [HeaderName; 2] = [
     HeaderName::from_static("openai-processing-ms"),
@@ -58,7 +61,7 @@ impl Attempted {
         let mut headers = HeaderMap::new();
         answer_headers::name_estimate(&mut headers);
         Self {
-            answer: Answer::Whole(WholeBody::of(answer, request)),
+            answer: Answer::Whole(WholeBody::of(answer, Vec::new(), request)),
             headers,
             dropped,
         }
@@ -145,8 +148,15 @@ pub(crate) fn encode_options(plan: &Plan) -> EncodeOptions<'_> {
         overrides: &backend.overrides,
         unsupported: backend.provider.unsupported_parameters,
         max_output_tokens_default: backend.model.max_output_tokens,
+        api: api_of(backend),
         ..EncodeOptions::default()
     }
+}
+
+/// By which of its provider's APIs a model is asked.
+fn api_of(backend: &PlannedBackend) -> ModelApi {
+    let usual = || backend.provider.adapter.usual_api(backend.upstream_model());
+    backend.model.api.unwrap_or_else(usual)
 }
 
 /// One try.
@@ -277,9 +287,16 @@ impl Call<'_> {
             if decoder.progress().has_content || decoder.progress().is_complete {
                 return Ok(self.begun(body, decoder, ready));
             }
-            if read > PRELUDE_BYTES_MAX {
-                return Err(protocol("the stream shows no content within 64 KiB"));
+            if read > self.prelude_bytes_max() {
+                return Err(protocol("the stream shows no content in all that came so far"));
             }
+        }
+    }
+
+    fn prelude_bytes_max(&self) -> usize {
+        match self.request.endpoint {
+            Endpoint::Responses => PRELUDE_BYTES_MAX + PRELUDE_REPEATS * self.request.body.len(),
+            _ => PRELUDE_BYTES_MAX,
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use headgate_llm::failure::{Failure, FailureKind};
-use headgate_llm::request::BadRequest;
+use headgate_llm::request::{BadRequest, STORED_OBJECTS_FORBIDDEN};
 
 /// Why a request gets no answer.
 #[derive(Debug)]
@@ -87,6 +87,7 @@ impl Refusal {
                 StatusCode::UNAUTHORIZED
             }
             Self::ModelNotAllowed(_) | Self::UnknownPrice(_) | Self::RequestConfigForbidden => StatusCode::FORBIDDEN,
+            Self::BadRequest(bad) if bad.code == STORED_OBJECTS_FORBIDDEN => StatusCode::FORBIDDEN,
             Self::ModelNotFound(_) | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) | Self::BodyCut | Self::ProviderNotOnRoute | Self::NoProvider => {

@@ -101,12 +101,12 @@ pub fn refusal_only(refusal: &Refusal, shape: ErrorShape, trace_id: TraceId) -> 
     response
 }
 
-/// A refusal in the middle of a stream.
-pub fn error_event(refusal: &Refusal, endpoint: Endpoint, trace_id: TraceId) -> Bytes {
+/// A refusal in the middle of a stream, behind so many events.
+pub fn error_event(refusal: &Refusal, endpoint: Endpoint, trace_id: TraceId, events: u64) -> Bytes {
     let body = error_body(refusal, endpoint.error_shape(), trace_id);
     match endpoint {
         Endpoint::Messages | Endpoint::CountTokens => anthropic::event(&body),
-        Endpoint::Responses => openai_responses::error::event(&body),
+        Endpoint::Responses => openai_responses::error::event(&body, events),
         Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::PassThrough(_) => {
             openai::event(&body)
         }

@@ -24,6 +24,7 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
     let model = |model: &&str| {
         let record = Model {
             upstream_model: format!("upstream-{model}"),
+            api: None,
             context_window_tokens: None,
             max_output_tokens: None,
             price: None,

@@ -10,8 +10,8 @@ use headgate_crds::llm_provider::{
     self as crd, Credential, LLMProviderSpec, OllamaApi, ProviderModel, ProviderType, StaticHeader,
 };
 use headgate_snapshot::{
-    CredentialSlot, Model, ObjectName, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey, UnknownPrice,
-    UnsupportedParameters, origin_of,
+    CredentialSlot, Model, ModelApi, ObjectName, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey,
+    UnknownPrice, UnsupportedParameters, origin_of,
 };
 
 use crate::authority;
@@ -366,9 +366,11 @@ fn models(
             about.error(Reason::Invalid, format!("{path}.name"), message);
             continue;
         }
-        if !unsupported::report_entry(unsupported::MODEL, model, &path, about) {
+        if model.api == Some(crd::ModelApi::Responses) && !has_responses(spec.type_) {
+            let message = "this type of provider has no Responses; remove api, or set it to Chat";
+            about.error(Reason::Invalid, format!("{path}.api"), message);
             let reason = format!(
-                "model `{}` is declared with settings that are not supported yet",
+                "model `{}` is declared with an API that its provider does not have",
                 model.name
             );
             left_out.insert(model.name.clone(), reason);
@@ -388,10 +390,22 @@ fn models(
     (served, left_out)
 }
 
+/// Whether a service of this type may have OpenAI's Responses.
+fn has_responses(type_: ProviderType) -> bool {
+    matches!(
+        type_,
+        ProviderType::OpenAI | ProviderType::OpenAICompatible | ProviderType::AzureOpenAI
+    )
+}
+
 fn compile_model(model: &ProviderModel, kind: ProviderKind) -> Model {
     let stated = model.price.as_ref().map(price::compile);
     Model {
         upstream_model: model.upstream_model.clone().unwrap_or_else(|| model.name.clone()),
+        api: model.api.map(|api| match api {
+            crd::ModelApi::Chat => ModelApi::Chat,
+            crd::ModelApi::Responses => ModelApi::Responses,
+        }),
         context_window_tokens: model.context_window,
         max_output_tokens: model.max_output_tokens,
         price: stated.or_else(|| kind.is_local().then(headgate_snapshot::Price::default)),

@@ -6,7 +6,7 @@
 
 use headgate_crds::budget::{BudgetSpec, Enforcement};
 use headgate_crds::guardrail_policy::GuardrailPolicySpec;
-use headgate_crds::llm_provider::{LLMProviderSpec, ModelApi, ProviderModel, StoredObjects};
+use headgate_crds::llm_provider::{LLMProviderSpec, StoredObjects};
 use headgate_crds::route_policy::{CacheMode, RequestConfig, RoutePolicySpec, RouteStrategy};
 use headgate_crds::virtual_key::VirtualKeySpec;
 
@@ -71,14 +71,6 @@ pub(crate) const PROVIDER: &[Unsupported<LLMProviderSpec>] = &[
                   version",
     },
 ];
-
-/// An entry of `LLMProvider.spec.models`. `LeavesOut` is about that model alone.
-pub(crate) const MODEL: &[Unsupported<ProviderModel>] = &[Unsupported {
-    path: "api",
-    effect: Effect::LeavesOut,
-    is_used: |model| model.api == ModelApi::Responses,
-    message: "models cannot be called through Responses yet; set api to Chat if the service offers this one there",
-}];
 
 /// `RoutePolicy`.
 pub(crate) const ROUTE: &[Unsupported<RoutePolicySpec>] = &[
@@ -175,25 +167,9 @@ pub(crate) fn report<T>(list: &[Unsupported<T>], spec: &T, about: &mut About<'_>
     }
 }
 
-/// The same for an entry of a list that stands at `path`: what leaves it out is an error of the object, which stays.
-/// Whether the entry stays, too.
-pub(crate) fn report_entry<T>(list: &[Unsupported<T>], entry: &T, path: &str, about: &mut About<'_>) -> bool {
-    let mut stays = true;
-    for row in list.iter().filter(|row| (row.is_used)(entry)) {
-        let path = format!("{path}.{}", row.path);
-        match row.effect {
-            Effect::LeavesOut => about.error(Reason::UnsupportedValue, path, row.message),
-            Effect::Warns => about.warning(Reason::UnsupportedValue, path, row.message),
-        }
-        stays &= row.effect == Effect::Warns;
-    }
-    stays
-}
-
 /// The whole list, for documents that promise to name it and tests that hold them to it: kind, path, effect.
 pub fn unsupported_fields() -> Vec<(Kind, String, Effect)> {
     let mut fields = rows(Kind::LLMProvider, "", PROVIDER);
-    fields.extend(rows(Kind::LLMProvider, "spec.models[].", MODEL));
     fields.extend(rows(Kind::RoutePolicy, "", ROUTE));
     fields.extend(rows(Kind::VirtualKey, "", KEY));
     fields.extend(rows(Kind::Budget, "", BUDGET));

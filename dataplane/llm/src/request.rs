@@ -343,12 +343,15 @@ fn boolean(value: &[u8], name: &str) -> Result<bool, BadRequest> {
     }
 }
 
-/// Why a request body is refused with 400. The words are for the client and never quote more than a field name.
+/// The code of a refusal that is answered with 403: the request needs what is stored at the provider.
+pub const STORED_OBJECTS_FORBIDDEN: &str = "stored_objects_forbidden";
+
+/// Why a request body is refused with 400, or 403 with [`STORED_OBJECTS_FORBIDDEN`]. The words are for the client and never quote more than a field name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BadRequest {
     /// A stable code: `invalid_json`, `invalid_utf8`, `json_too_deep`, `duplicate_field`, `missing_field`,
-    /// `invalid_type`, `invalid_value`, `unsupported_parameter`.
+    /// `invalid_type`, `invalid_value`, `unsupported_parameter`, [`STORED_OBJECTS_FORBIDDEN`].
     pub code: &'static str,
     /// The field at fault, if one is.
     pub param: Option<String>,

@@ -14,11 +14,12 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use headgate_llm::dialect::anthropic_messages::error as anthropic;
 use headgate_llm::dialect::openai_chat::{answer, error};
+use headgate_llm::dialect::openai_responses;
 use headgate_llm::endpoint::{Endpoint, ErrorShape};
 use headgate_llm::failure::Failure;
 use headgate_llm::provider::echo::{self, EchoAnswer};
 use headgate_llm::provider::{
-    self, Account, AnswerContext, EncodeOptions, Encoded, Kind, Progress, UnsupportedParameters,
+    self, Account, AnswerContext, EncodeOptions, Encoded, Kind, ModelApi, Progress, UnsupportedParameters,
 };
 use headgate_llm::request::{BadRequest, ModelRequest};
 use headgate_llm::service::Service;
@@ -56,6 +57,11 @@ struct Case {
     vertex: Option<Vertex>,
     #[serde(default)]
     publisher: Option<String>,
+    /// `Chat` (the default) or `Responses`.
+    #[serde(default)]
+    api: Option<String>,
+    #[serde(default)]
+    allows_stored_objects: bool,
     #[serde(default)]
     status: Option<u16>,
     #[serde(default)]
@@ -278,6 +284,12 @@ fn options(case: &Case) -> EncodeOptions<'_> {
         max_output_tokens_default: case.max_output_tokens,
         account: account(case),
         publisher: case.publisher.as_deref(),
+        api: match case.api.as_deref() {
+            None | Some("Chat") => ModelApi::Chat,
+            Some("Responses") => ModelApi::Responses,
+            Some(other) => panic!("no such api: {other}"),
+        },
+        allows_stored_objects: case.allows_stored_objects,
         ..EncodeOptions::default()
     }
 }
@@ -340,9 +352,10 @@ fn error_body(endpoint: Endpoint, failure: &Failure) -> Option<Vec<u8>> {
     })
 }
 
-fn error_event(endpoint: Endpoint, failure: &Failure) -> Option<Bytes> {
+fn error_event(endpoint: Endpoint, failure: &Failure, events: u64) -> Option<Bytes> {
     let body = error_body(endpoint, failure)?;
     Some(match endpoint.error_shape() {
+        ErrorShape::OpenAI if endpoint == Endpoint::Responses => openai_responses::error::event(&body, events),
         ErrorShape::OpenAI => error::event(&body),
         ErrorShape::Anthropic => anthropic::event(&body),
     })
@@ -391,7 +404,13 @@ fn decode_chunks(
         }
     }
     let result = result.and_then(|()| decoder.finish(&mut out));
-    out.extend(result.as_ref().err().and_then(|failure| error_event(endpoint, failure)));
+    let events = decoder.progress().events;
+    out.extend(
+        result
+            .as_ref()
+            .err()
+            .and_then(|failure| error_event(endpoint, failure, events)),
+    );
     let mut facts = progress(decoder.progress());
     if let Err(failure) = &result {
         facts["failure"] = failure_facts(failure);

@@ -20,7 +20,7 @@ pub use name::ObjectName;
 pub use origin::origin_of;
 pub use price::Price;
 pub use provider::{
-    CredentialSlot, Model, Provider, ProviderKind, ProviderTimeouts, UnknownPrice, UnsupportedParameters,
+    CredentialSlot, Model, ModelApi, Provider, ProviderKind, ProviderTimeouts, UnknownPrice, UnsupportedParameters,
 };
 pub use record::{Record, RecordKey};
 pub use route::{Backend, ModelTable, Retry, Route, Strategy, Target};

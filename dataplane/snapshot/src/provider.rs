@@ -133,12 +133,24 @@ pub enum UnknownPrice {
 pub struct Model {
     /// The name the provider knows it by.
     pub upstream_model: String,
+    /// Through which API it is called; absent: as the data plane's catalogue says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<ModelApi>,
     /// Tokens that fit, if known.
     pub context_window_tokens: Option<u64>,
     /// The longest answer, if known.
     pub max_output_tokens: Option<u64>,
     /// What it costs; `None` is unknown.
     pub price: Option<Price>,
+}
+
+/// Through which API a model is called, where a provider has both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ModelApi {
+    /// Chat completions.
+    Chat,
+    /// OpenAI's Responses.
+    Responses,
 }
 
 /// Names one sealed value: the provider's credential (`ns/name/credential`) or the value of a secret header
@@ -208,5 +220,18 @@ impl<'de> Deserialize<'de> for CredentialSlot {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_of_which_no_api_is_said_is_written_as_before_there_was_one() {
+        let json = r#"{"upstreamModel":"m","contextWindowTokens":null,"maxOutputTokens":null,"price":null}"#;
+        let model: Model = serde_json::from_str(json).expect("a model");
+        assert_eq!(model.api, None);
+        assert_eq!(serde_json::to_string(&model).expect("JSON"), json);
     }
 }

@@ -9,7 +9,7 @@ use prometheus::IntCounter;
 use zeroize::Zeroizing;
 
 use headgate_llm::failure::Failure;
-use headgate_llm::provider::{Kind, Provider as Adapter, UnsupportedParameters};
+use headgate_llm::provider::{Kind, ModelApi, Provider as Adapter, UnsupportedParameters};
 use headgate_snapshot::origin::origin_of;
 use headgate_snapshot::sealed::OpenError;
 use headgate_snapshot::{
@@ -67,6 +67,8 @@ pub struct PreparedModel {
     pub answer_headers: HeaderMap,
     /// The longest answer in tokens, where it is declared.
     pub max_output_tokens: Option<u64>,
+    /// By which of its provider's APIs it is asked, where it is declared.
+    pub api: Option<ModelApi>,
     /// What it costs.
     pub price: Option<Price>,
     /// Its counters.
@@ -222,6 +224,10 @@ impl PreparedModel {
             answer_headers: answer_headers::of_model(provider, &record.upstream_model),
             upstream_model: record.upstream_model,
             max_output_tokens: record.max_output_tokens,
+            api: record.api.map(|api| match api {
+                headgate_snapshot::ModelApi::Chat => ModelApi::Chat,
+                headgate_snapshot::ModelApi::Responses => ModelApi::Responses,
+            }),
             price: record.price,
             metrics,
         }
@@ -232,6 +238,7 @@ impl PreparedModel {
             answer_headers: answer_headers::of_model(provider, name),
             upstream_model: String::new(),
             max_output_tokens: None,
+            api: None,
             price: is_free.then(Price::default),
             metrics,
         }

@@ -16,7 +16,8 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Dialect> {
     match endpoint {
         Endpoint::ChatCompletions => Some(&openai_chat::OpenAIChat),
         Endpoint::Completions => Some(&openai_completions::OpenAICompletions),
+        Endpoint::Responses => Some(&openai_responses::OpenAIResponses),
         Endpoint::Messages => Some(&anthropic_messages::AnthropicMessages),
-        Endpoint::Responses | Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::PassThrough(_) => None,
+        Endpoint::Embeddings | Endpoint::CountTokens | Endpoint::PassThrough(_) => None,
     }
 }

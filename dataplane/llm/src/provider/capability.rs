@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 pub(crate) mod bedrock;
 pub(crate) mod gemini;
+pub(crate) mod openai;
 pub(crate) mod openai_shaped;
 
 /// What one of Claude's models accepts.

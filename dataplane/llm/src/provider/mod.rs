@@ -39,6 +39,7 @@ mod ollama;
 mod ollama_native;
 mod openai;
 mod openai_compatible;
+mod openai_responses;
 mod openai_shaped;
 pub(crate) mod overrides;
 pub(crate) mod path;
@@ -143,6 +144,8 @@ pub struct EncodeOptions<'a> {
     pub publisher: Option<&'a str>,
     /// What the caller was given by this provider and model before, for clients that did not keep it.
     pub signed: Option<&'a dyn SignedTurns>,
+    /// Whether requests may make and use what is stored in the account, which all callers share (`storedObjects`).
+    pub allows_stored_objects: bool,
 }
 
 impl<'a> EncodeOptions<'a> {
@@ -260,6 +263,11 @@ pub trait Provider: Send + Sync {
     /// Callers' headers that go to the provider: features of its dialect, and the key by which it recognises a repeated
     /// call. They win over [`Encoded::headers`].
     fn forwarded_headers(&self) -> &'static [HeaderName];
+
+    /// By which dialect a model is asked where the manifest does not say.
+    fn usual_api(&self, _upstream_model: &str) -> ModelApi {
+        ModelApi::Chat
+    }
 
     /// How it serves an endpoint. `Err`: not at all.
     fn serve(&'static self, endpoint: Endpoint, options: &EncodeOptions<'_>) -> Result<Service, BadRequest>;
@@ -391,6 +399,8 @@ pub struct Progress {
     pub output_other_bytes: u64,
     /// The first finish reason seen.
     pub finish_reason: Option<String>,
+    /// Events that went out, where the dialect numbers them: the number of the next one.
+    pub events: u64,
 }
 
 impl Progress {

@@ -38,5 +38,6 @@ pub(super) static OPENAI: Rules = Rules {
         PassThrough::Translations,
         PassThrough::Moderations,
     ],
+    has_responses: true,
     ..Rules::PLAIN
 };

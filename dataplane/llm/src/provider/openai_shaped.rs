@@ -8,11 +8,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::capability::openai::openai;
 use super::leftovers::Leftovers;
+use super::openai_responses::Responses;
 use super::overrides::{overridden, override_fields};
 use super::{
-    Account, AnswerContext, EncodeOptions, Encoded, Native, Provider, StreamDecoder, WholeAnswer, azure, bearer,
-    json_string, name_model,
+    Account, AnswerContext, EncodeOptions, Encoded, ModelApi, Native, Provider, StreamDecoder, WholeAnswer, azure,
+    bearer, json_string, name_model,
 };
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_chat::mend::Mend;
@@ -60,6 +62,8 @@ pub(super) struct Rules {
     pub(super) from_hub: &'static FromHub,
     /// How it makes embeddings, where it does.
     pub(super) embeddings: Option<EmbeddingRules>,
+    /// It speaks Responses, whatever is said of a model; others do where that is said.
+    pub(super) has_responses: bool,
 }
 
 /// The name of the cap on the output.
@@ -86,6 +90,7 @@ impl Rules {
         completions: None,
         from_hub: &FromHub::UNKNOWN,
         embeddings: Some(EmbeddingRules::PLAIN),
+        has_responses: false,
     };
 }
 
@@ -107,8 +112,21 @@ impl Provider for Rules {
         &FORWARDED_HEADERS
     }
 
-    fn serve(&'static self, endpoint: Endpoint, _options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
+    fn usual_api(&self, upstream_model: &str) -> ModelApi {
+        if self.has_responses {
+            openai(upstream_model).api()
+        } else {
+            ModelApi::Chat
+        }
+    }
+
+    fn serve(&'static self, endpoint: Endpoint, options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
+        let by_responses = options.api == ModelApi::Responses;
         match (endpoint, self.completions) {
+            (Endpoint::Responses, _) if self.has_responses || by_responses => Ok(Service::Native(&Responses)),
+            (Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Messages, _) if by_responses => {
+                Service::translated(endpoint, &Responses)
+            }
             (Endpoint::ChatCompletions, _) => Ok(Service::Native(self)),
             (Endpoint::Embeddings, _) if self.embeddings.is_some() => Ok(Service::Native(self)),
             (Endpoint::Completions, Some(completions)) => Ok(Service::Native(completions)),

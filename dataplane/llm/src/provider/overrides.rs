@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::endpoint::Endpoint;
 use crate::json::{self, FieldsError, Repeats};
 use crate::request::{BadRequest, Field, ModelRequest};
 use crate::splice::Edits;
@@ -54,6 +55,7 @@ pub(crate) fn overridden<'r>(
     let mut edits = Edits::default();
     let caps_completion = request.member(Field::MaxCompletionTokens).is_some();
     let dropped = override_fields(request, overrides, &mut edits, |name| match name {
+        "max_tokens" | "max_completion_tokens" if request.endpoint == Endpoint::Responses => "max_output_tokens",
         "max_tokens" if caps_completion => "max_completion_tokens",
         name => name,
     })?;

@@ -54,6 +54,7 @@ fn provider() -> Provider {
             "gpt-5".to_owned(),
             Model {
                 upstream_model: "gpt-5-2025".to_owned(),
+                api: None,
                 context_window_tokens: Some(400_000),
                 max_output_tokens: None,
                 price: Some(Price {

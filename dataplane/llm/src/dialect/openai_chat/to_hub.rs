@@ -15,7 +15,7 @@ use crate::json::{self, Kind};
 use crate::request::{BadRequest, ModelRequest};
 
 pub(in crate::dialect) mod media;
-mod message;
+pub(in crate::dialect) mod message;
 pub(in crate::dialect) mod part;
 
 use part::WireCache;
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
             "tool_choice" => request.tool_choice = Some(tool_choice(value)?),
             "parallel_tool_calls" => request.parallel_tool_calls = Some(typed(name, value, "true or false")?),
             "response_format" => request.output_format = output_format(value)?,
-            "reasoning_effort" => self.effort = Some(effort(value)?),
+            "reasoning_effort" => self.effort = Some(effort(name, value)?),
             "thinking" => self.thinking = Some(thinking(value)?),
             "stop" => request.stop = stop(value)?,
             "temperature" => request.tuning.temperature = Some(number(name, value)?),
@@ -195,8 +195,8 @@ pub(in crate::dialect) fn stop(value: &str) -> Result<Vec<Cow<'_, str>>, BadRequ
     Ok(texts.into_iter().map(|Text(text)| text).collect())
 }
 
-fn effort(value: &str) -> Result<Reasoning, BadRequest> {
-    let word: Text<'_> = typed("reasoning_effort", value, "a string")?;
+pub(in crate::dialect) fn effort(name: &str, value: &str) -> Result<Reasoning, BadRequest> {
+    let word: Text<'_> = typed(name, value, "a string")?;
     Ok(Reasoning::Effort(match word.0.as_ref() {
         "none" => return Ok(Reasoning::Off),
         "minimal" => Effort::Minimal,
@@ -206,8 +206,8 @@ fn effort(value: &str) -> Result<Reasoning, BadRequest> {
         "xhigh" => Effort::XHigh,
         "max" => Effort::Max,
         _ => {
-            let message = "`reasoning_effort` must be none, minimal, low, medium, high, xhigh or max".to_owned();
-            return Err(BadRequest::invalid("reasoning_effort", message));
+            let message = format!("`{name}` must be none, minimal, low, medium, high, xhigh or max");
+            return Err(BadRequest::invalid(name, message));
         }
     }))
 }

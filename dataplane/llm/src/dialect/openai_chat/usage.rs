@@ -80,10 +80,10 @@ fn is_reasoning_beside(prompt: u64, completion: u64, reasoning: u64, total: Opti
 }
 
 /// What is left of a total after its parts were taken out.
-struct Pot(u64);
+pub(in crate::dialect) struct Pot(pub(in crate::dialect) u64);
 
 impl Pot {
-    fn take(&mut self, tokens: Option<u64>) -> u64 {
+    pub(in crate::dialect) fn take(&mut self, tokens: Option<u64>) -> u64 {
         let taken = tokens.unwrap_or(0).min(self.0);
         self.0 -= taken;
         taken
@@ -94,7 +94,7 @@ impl Pot {
 const COUNT_MAX: u64 = 1 << 40;
 
 /// A count as servers write it: also as a float, or below zero for "unknown" (older Ollama).
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(in crate::dialect) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let number = Option::<serde_json::Number>::deserialize(deserializer)?;
     #[expect(
         clippy::cast_possible_truncation,

@@ -50,7 +50,10 @@ fn of_data_url(url: Cow<'_, str>) -> Result<Media<'_>, &'static str> {
 }
 
 /// Bytes of a document: a data URL, or bare base64 of the type that is said beside it, else PDF, as providers assume.
-pub(super) fn of_file_data<'a>(data: Cow<'a, str>, mime_type: Option<Cow<'a, str>>) -> Result<Media<'a>, &'static str> {
+pub(in crate::dialect) fn of_file_data<'a>(
+    data: Cow<'a, str>,
+    mime_type: Option<Cow<'a, str>>,
+) -> Result<Media<'a>, &'static str> {
     if data.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
         return of_data_url(data);
     }

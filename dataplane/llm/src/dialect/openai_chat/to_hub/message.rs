@@ -141,7 +141,7 @@ fn first_malformed(messages: &str) -> BadRequest {
 }
 
 /// Serde's words without the value that it quotes: `invalid type: string "…", expected a sequence at line 1 column 9`.
-fn without_quotations(error: &serde_json::Error) -> String {
+pub(in crate::dialect) fn without_quotations(error: &serde_json::Error) -> String {
     let words = error.to_string();
     match words.rfind(", expected ") {
         Some(at) => words[at + 2..].to_owned(),
@@ -296,7 +296,7 @@ impl Place {
     }
 }
 
-fn is_object(json: &str) -> bool {
+pub(in crate::dialect) fn is_object(json: &str) -> bool {
     json::walk(json.as_bytes(), |_| ControlFlow::Continue(())) == Ok(Kind::Object)
 }
 
