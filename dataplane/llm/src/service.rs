@@ -109,12 +109,12 @@ impl Service {
 
     /// The same after a provider's counter has failed, where it has no count for this model or account.
     pub fn estimate_instead(self, failure: &Failure, request: &ModelRequest) -> Option<WholeAnswer> {
-        match self {
-            Self::Counted { counter, .. } if failure.status.is_some_and(|status| counter.is_lacking(status)) => {
-                Self::Estimated.estimate(request)
-            }
-            _ => None,
-        }
+        let is_lacking = failure.status.is_some_and(|status| match self {
+            Self::Counted { counter, .. } => counter.is_lacking(status),
+            Self::Native(native) => native.lacks_counter(status),
+            _ => false,
+        });
+        is_lacking.then(|| Self::Estimated.estimate(request)).flatten()
     }
 
     /// Reads a whole answer (status 2xx).

@@ -44,7 +44,7 @@ mod openai_shaped;
 pub(crate) mod overrides;
 pub(crate) mod path;
 mod together;
-pub mod vertex;
+mod vertex;
 
 /// The wire dialects that have an adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,6 +327,11 @@ pub trait Native: Send + Sync {
 
     /// Reads a stream (status 2xx, [`Native::stream_content_type`]).
     fn stream_decoder(&self, context: &AnswerContext<'_>) -> Box<dyn StreamDecoder>;
+
+    /// Whether an answer of this status (not 2xx) says that tokens are not counted there: they are then estimated.
+    fn lacks_counter(&self, _status: u16) -> bool {
+        false
+    }
 }
 
 /// `Authorization: Bearer`; `None` for a credential that is empty or that no header can carry.

@@ -16,10 +16,12 @@ use crate::pass_through::PassThrough;
 use crate::request::BadRequest;
 use crate::service::Service;
 
-pub mod address;
+mod address;
 mod claude;
+mod count;
 mod embeddings;
 mod gemini;
+mod messages;
 mod open;
 
 use address::Name;
@@ -53,7 +55,11 @@ impl Provider for Vertex {
             _ => Service::translated(endpoint, open),
         };
         match publisher {
-            "anthropic" => Service::translated(endpoint, &claude::VertexClaude),
+            "anthropic" => match endpoint {
+                Endpoint::Messages => Ok(Service::Native(&messages::Messages)),
+                Endpoint::CountTokens => Ok(Service::Native(&messages::CountTokens)),
+                _ => Service::translated(endpoint, &claude::VertexClaude),
+            },
             "mistralai" => open(&open::Open::Mistral),
             "ai21" => Err(speaks_its_own()),
             // One way for whoever's models.

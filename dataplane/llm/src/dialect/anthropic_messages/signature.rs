@@ -6,14 +6,18 @@
 /// What stands before it. Base64 has no colon, so no thought of another provider looks like this.
 const MARK: &str = "tool_use:";
 
+/// Stands for a colon in a proof that names its issuer, so that an id may hold colons.
+const COLON: &str = "~";
+
 /// The proof of a call, as the data of a `redacted_thinking` block.
 pub(super) fn for_call(id: &str, proof: &str) -> String {
-    format!("{MARK}{id}:{proof}")
+    format!("{MARK}{id}:{}", proof.replace(':', COLON))
 }
 
 /// The call's id and its proof, if the data of a block hold one.
-pub(super) fn of_call(data: &str) -> Option<(&str, &str)> {
-    data.strip_prefix(MARK)?.rsplit_once(':')
+pub(super) fn of_call(data: &str) -> Option<(&str, String)> {
+    let (id, proof) = data.strip_prefix(MARK)?.rsplit_once(':')?;
+    Some((id, proof.replace(COLON, ":")))
 }
 
 #[cfg(test)]
@@ -23,7 +27,9 @@ mod tests {
     #[test]
     fn a_proof_comes_back_with_its_call_whatever_the_id_holds() {
         for id in ["call_1", "functions.f:0", "", "a:b:c"] {
-            assert_eq!(of_call(&for_call(id, "c2ln+/=")), Some((id, "c2ln+/=")));
+            for proof in ["c2ln+/=", "vertex:c2ln-_"] {
+                assert_eq!(of_call(&for_call(id, proof)), Some((id, proof.to_owned())));
+            }
         }
         for thought in ["EqQBCg==", "google:c2ln", "tool_use:"] {
             assert_eq!(of_call(thought), None, "{thought}");

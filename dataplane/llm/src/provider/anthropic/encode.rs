@@ -55,7 +55,7 @@ pub(in crate::provider) enum Host {
 
 /// The only version that Vertex AI has of every model; it takes none in a header.
 /// (<https://platform.claude.com/docs/en/build-with-claude/claude-models-on-google-cloud/google-managed>)
-const VERTEX_VERSION: &str = "vertex-2023-10-16";
+pub(in crate::provider) const VERTEX_VERSION: &str = "vertex-2023-10-16";
 
 #[derive(serde::Serialize)]
 struct Body<'r> {

@@ -207,7 +207,6 @@ pub(in crate::provider) fn failed(
 }
 
 /// Relays a stream.
-#[expect(dead_code, reason = "for the clouds that host this API")]
 pub(in crate::provider) fn tap() -> Box<dyn StreamDecoder> {
     Box::new(Tap::default())
 }

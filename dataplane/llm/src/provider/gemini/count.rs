@@ -14,7 +14,7 @@ pub(super) fn body(model: &str, request: &Bytes) -> Bytes {
 }
 
 /// The answer, at AI Studio and at Vertex AI.
-pub(super) fn read(body: &[u8]) -> Result<u64, WireFailure> {
+pub(in crate::provider) fn read(body: &[u8]) -> Result<u64, WireFailure> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Count {

@@ -53,6 +53,7 @@ struct FunctionCall<'r> {
 
 #[derive(Serialize)]
 struct FunctionResponse<'r> {
+    #[serde(skip_serializing_if = "str::is_empty")]
     id: &'r str,
     name: &'r str,
     response: Cow<'r, RawValue>,
@@ -112,7 +113,7 @@ pub(super) fn contents<'r>(
     let mut calls = Calls::new();
     for turn in hub::merged(&request.turns) {
         let (role, parts) = match turn.role {
-            Role::User => ("user", said(&turn, &calls, model)?),
+            Role::User => ("user", said(&turn, &calls, model, issuer)?),
             Role::Assistant => ("model", answered(&turn, &mut calls, model, issuer)?),
         };
         match contents.last_mut() {
@@ -131,8 +132,23 @@ pub(super) fn contents<'r>(
 /// after the result does not.
 type Calls<'r> = HashMap<&'r str, &'r str>;
 
+/// The id of a call as the model gets it; empty: it takes none. Vertex AI refused all until September 2026; now it makes
+/// them itself, with the models that sign calls. (<https://github.com/anomalyco/opencode/pull/50504>)
+fn wire_id<'r>(id: &'r str, model: &Gemini, issuer: Issuer) -> &'r str {
+    if issuer == Issuer::Vertex && !model.signs_calls {
+        ""
+    } else {
+        id
+    }
+}
+
 /// The client's side; results of tools stand first.
-fn said<'r>(turn: &MergedTurn<'r, '_>, calls: &Calls<'r>, model: &Gemini) -> Result<Vec<WirePart<'r>>, BadRequest> {
+fn said<'r>(
+    turn: &MergedTurn<'r, '_>,
+    calls: &Calls<'r>,
+    model: &Gemini,
+    issuer: Issuer,
+) -> Result<Vec<WirePart<'r>>, BadRequest> {
     let mut parts = Vec::with_capacity(turn.parts.len());
     let mut beside_results = Vec::new();
     for part in &turn.parts {
@@ -155,7 +171,7 @@ fn said<'r>(turn: &MergedTurn<'r, '_>, calls: &Calls<'r>, model: &Gemini) -> Res
                     beside_results.append(&mut media);
                 }
                 let function_response = FunctionResponse {
-                    id: call_id,
+                    id: wire_id(call_id, model, issuer),
                     name: function,
                     response,
                     parts: media,
@@ -208,7 +224,7 @@ fn answered<'r>(
                 calls.insert(id, name);
                 parts.push(WirePart {
                     function_call: Some(FunctionCall {
-                        id,
+                        id: wire_id(id, model, issuer),
                         name,
                         args: args(arguments),
                     }),

@@ -60,7 +60,7 @@ pub(super) fn place(account: Account<'_>) -> String {
 }
 
 /// The path of what is done with a model; `verb` as in `:generateContent`, possibly with a query.
-pub fn path(options: &EncodeOptions<'_>, verb: &str) -> String {
+pub(super) fn path(options: &EncodeOptions<'_>, verb: &str) -> String {
     let place = place(options.account);
     match Name::of(options) {
         Name::Endpoint(id) => format!("{place}/endpoints/{}{verb}", path::segment(id)),
@@ -73,7 +73,7 @@ pub fn path(options: &EncodeOptions<'_>, verb: &str) -> String {
 }
 
 /// The path by which Claude's tokens are counted. The model stands in the body, under the name that its path has.
-pub fn claude_count_tokens(account: Account<'_>) -> String {
+pub(super) fn claude_count_tokens(account: Account<'_>) -> String {
     format!("{}/publishers/anthropic/models/count-tokens:rawPredict", place(account))
 }
 

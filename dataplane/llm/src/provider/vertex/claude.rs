@@ -51,7 +51,7 @@ impl Wire for VertexClaude {
     }
 }
 
-fn verb(streams: bool) -> &'static str {
+pub(super) fn verb(streams: bool) -> &'static str {
     if streams { ":streamRawPredict" } else { ":rawPredict" }
 }
 

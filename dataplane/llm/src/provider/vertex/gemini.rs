@@ -6,9 +6,11 @@ use super::super::gemini::{answer, encode, failure, method, stream};
 use super::super::issuer::Issuer;
 use super::super::{EncodeOptions, bearer};
 use super::address;
+use super::count::CountTokens;
+use super::embeddings::VertexEmbeddings;
 use crate::hub;
 use crate::request::BadRequest;
-use crate::translate::{EventDecoder, Wire, WireFailure, WireRequest};
+use crate::translate::{CountWire, EmbeddingWire, EventDecoder, Wire, WireFailure, WireRequest};
 
 pub(super) struct VertexGemini;
 
@@ -37,6 +39,14 @@ impl Wire for VertexGemini {
 
     fn decode_failure(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> WireFailure {
         failure::read(status, body)
+    }
+
+    fn embeddings(&self) -> Option<&'static dyn EmbeddingWire> {
+        Some(&VertexEmbeddings)
+    }
+
+    fn counter(&self) -> Option<&'static dyn CountWire> {
+        Some(&CountTokens)
     }
 
     fn events(&self) -> Box<dyn EventDecoder> {

@@ -174,7 +174,7 @@ impl<'a> Blocks<'_, 'a> {
                 let data = block.data.ok_or_else(|| missing(&format!("{place}.data")))?.0;
                 match signature::of_call(&data) {
                     Some((id, proof)) => {
-                        self.proofs.insert(id.to_owned().into(), proof.to_owned().into());
+                        self.proofs.insert(id.to_owned().into(), proof.into());
                     }
                     None => parts.push(Part::RedactedReasoning { data }),
                 }
