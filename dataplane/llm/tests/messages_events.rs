@@ -237,17 +237,17 @@ fn a_call_that_begins_twice_is_one_and_one_that_ended_takes_no_more() {
 }
 
 #[test]
-fn an_id_that_is_missing_is_made_and_a_proof_stands_before_its_call() {
+fn a_proof_stands_before_its_call() {
     let start = Delta::ToolCallStart {
         index: 0,
-        id: String::new(),
+        id: "toolu_1".into(),
         name: "f".into(),
         signature: Some("c2ln".into()),
     };
     let events = [said(start.clone()), said(start), arguments(0, "{}")];
     let expected = json!([
-        {"type": "redacted_thinking", "data": "tool_use:toolu_r1_0:c2ln"},
-        {"type": "tool_use", "id": "toolu_r1_0", "name": "f", "input": "{}"},
+        {"type": "redacted_thinking", "data": "tool_use:toolu_1:c2ln"},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": "{}"},
     ]);
     assert_eq!(
         content(&[&events[..], &end(FinishReason::ToolCalls)].concat()),
