@@ -89,7 +89,7 @@ impl Wire for Responses {
     }
 
     fn decode_failure(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> WireFailure {
-        decode::failure(status, body)
+        error::read_wire(status, body)
     }
 
     fn events(&self) -> Box<dyn EventDecoder> {

@@ -1,4 +1,4 @@
-//! What one of `OpenAI`'s models needs.
+//! By which of `OpenAI`'s dialects its models are asked.
 
 use std::sync::LazyLock;
 
@@ -13,8 +13,6 @@ pub(crate) struct OpenAI {
     models: Vec<String>,
     /// By which dialect it is asked where nobody says; by Responses where chat lacks it, or refuses it function tools.
     api: Api,
-    /// It thinks, so that its thoughts may be asked for in sealed form.
-    pub(crate) thinks: bool,
     /// Where a reader can check the row.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers; tests demand it"))]
     source: String,
@@ -35,7 +33,6 @@ static OPENAI: LazyLock<Vec<OpenAI>> =
 static UNKNOWN: OpenAI = OpenAI {
     models: Vec::new(),
     api: Api::Chat,
-    thinks: true,
     source: String::new(),
     date: String::new(),
 };
@@ -103,7 +100,6 @@ mod tests {
         ] {
             assert_eq!(api(model), ModelApi::Chat, "{model}");
         }
-        assert!(openai("gpt-5-mini").thinks && openai("tomorrow").thinks);
-        assert!(!openai("openai/gpt-4o").thinks && !openai("gpt-5-chat-latest").thinks);
+        assert_eq!(api("openai/gpt-6.1-sol"), ModelApi::Responses);
     }
 }

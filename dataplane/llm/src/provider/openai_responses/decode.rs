@@ -7,9 +7,7 @@ use serde_json::value::RawValue;
 
 use super::signature::Signature;
 use crate::dialect::openai_responses::answer::failed;
-use crate::dialect::openai_responses::failure::WireError;
 use crate::dialect::openai_responses::usage;
-use crate::failure::FailureKind;
 use crate::hub::{Answer, Choice, FinishReason, Output};
 use crate::translate::WireFailure;
 use crate::usage::Usage;
@@ -250,17 +248,4 @@ pub(super) fn logprobs(tokens: &[&RawValue]) -> Option<Box<RawValue>> {
     };
     let json = serde_json::value::to_raw_value(&logprobs).expect("structs can always be written as JSON");
     (!tokens.is_empty()).then_some(json)
-}
-
-/// Reads an answer that is not 2xx. What is no error object (a proxy's page) is replaced by words of ours.
-pub(super) fn failure(status: u16, body: &[u8]) -> WireFailure {
-    #[derive(Deserialize)]
-    struct Envelope {
-        error: WireError,
-    }
-    if let Ok(Envelope { error }) = serde_json::from_slice(body) {
-        return error.of_status(status);
-    }
-    let detail = format!("status {status} with a body that is no error object");
-    WireFailure::new(FailureKind::of_status(status), detail)
 }
