@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::EncodeOptions;
 use super::super::capability::openai_shaped::{self as capability, Model};
+use super::super::issuer::Issuer;
 use super::super::leftovers::{Leftovers, Passed, raw};
 use super::fields::{self, Fields};
 use super::input::{self, Item};
@@ -75,7 +76,11 @@ enum Format<'r> {
 }
 
 /// The body, and the names of what was left out.
-pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result<(Bytes, Vec<String>), BadRequest> {
+pub(super) fn body(
+    request: &Request<'_>,
+    options: &EncodeOptions<'_>,
+    issuer: Issuer,
+) -> Result<(Bytes, Vec<String>), BadRequest> {
     if request.choices > 1 {
         let message = "`n` above 1 is not possible with this model; ask several times instead".to_owned();
         return Err(BadRequest::new("unsupported_parameter", Some("n"), message));
@@ -90,9 +95,9 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
         leftovers.drop("cache_control"); // the provider caches by itself
     }
     let format = format(request);
-    let (instructions, input) = input::of(request, options.allows_stored_objects)?;
+    let (instructions, input) = input::of(request, options.allows_stored_objects, issuer)?;
     let body = Body {
-        model: options.upstream_model,
+        model: options.deployed_model(),
         instructions,
         input,
         store: false,

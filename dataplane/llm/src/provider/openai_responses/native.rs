@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use http::HeaderMap;
 
+use super::super::openai_shaped::path_of;
 use super::super::overrides::overridden;
 use super::super::{EncodeOptions, Encoded, name_model};
 use super::PATH;
@@ -24,13 +25,13 @@ const STORED: [&str; 4] = ["store", "previous_response_id", "conversation", "bac
 pub(super) fn encode(request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
     let (request, dropped) = overridden(request, options.overrides)?;
     let mut edits = Edits::default();
-    name_model(&request, options.upstream_model, &mut edits);
+    name_model(&request, options.deployed_model(), &mut edits);
     if !options.allows_stored_objects {
         store_nothing(&request, &mut edits)?;
     }
     take_out_foreign_thoughts(&request, &mut edits);
     Ok(Encoded {
-        path: PATH.into(),
+        path: path_of(PATH, options),
         headers: HeaderMap::new(),
         body: edits.apply(&request.body),
         strip_usage: false,
