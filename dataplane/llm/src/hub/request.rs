@@ -45,6 +45,23 @@ pub struct Request<'a> {
     pub left_out: Vec<Cow<'a, str>>,
 }
 
+impl Request<'_> {
+    /// Whether a client marked where a prompt cache may cut: for providers that cache by themselves.
+    pub fn has_cache_marks(&self) -> bool {
+        let turns = self.turns.iter().flat_map(|turn| &turn.parts);
+        self.instructions.iter().chain(turns).any(|part| match part {
+            Part::Text { cache, .. }
+            | Part::Image { cache, .. }
+            | Part::File { cache, .. }
+            | Part::ToolCall { cache, .. }
+            | Part::ToolResult { cache, .. } => cache.is_some(),
+            Part::Refusal { .. } | Part::Audio { .. } | Part::Reasoning { .. } | Part::RedactedReasoning { .. } => {
+                false
+            }
+        })
+    }
+}
+
 /// Who speaks. What tools return stands in a user's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -10,9 +10,12 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
 
+use super::capability::openai::azure;
+use super::issuer::Issuer;
 use super::openai::FROM_HUB;
+use super::openai_responses::Responses;
 use super::openai_shaped::{Completions, FromHub, OutputCap, Rules};
-use super::{Account, EncodeOptions, Provider, key_in, path};
+use super::{Account, EncodeOptions, ModelApi, Provider, key_in, path};
 use crate::endpoint::Endpoint;
 use crate::pass_through::PassThrough;
 use crate::request::BadRequest;
@@ -21,6 +24,8 @@ use crate::service::Service;
 /// The service.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Azure;
+
+const RESPONSES: Responses = Responses { issuer: Issuer::Azure };
 
 static CURRENT: Rules = Rules {
     output_cap: OutputCap::MaxCompletionTokens,
@@ -36,6 +41,7 @@ static CURRENT: Rules = Rules {
         PassThrough::Transcriptions,
         PassThrough::Translations,
     ],
+    responses: RESPONSES,
     ..Rules::PLAIN
 };
 
@@ -54,6 +60,7 @@ static BEFORE_2024_09: Rules = Rules {
         lacks: &["top_k", "parallel_tool_calls", "stream_options"],
         ..FROM_HUB
     },
+    responses: RESPONSES,
     ..Rules::PLAIN
 };
 
@@ -68,6 +75,11 @@ impl Provider for Azure {
 
     fn forwarded_headers(&self) -> &'static [HeaderName] {
         CURRENT.forwarded_headers()
+    }
+
+    /// By the name of the model whose deployment it is; one that is named otherwise is asked by chat.
+    fn usual_api(&self, upstream_model: &str) -> ModelApi {
+        azure(upstream_model).api()
     }
 
     fn serve(&'static self, endpoint: Endpoint, options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {

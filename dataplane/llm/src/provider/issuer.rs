@@ -14,6 +14,13 @@ pub(crate) enum Issuer {
     AIStudio,
     /// Gemini in Vertex AI, which refuses AI Studio's proofs as AI Studio refuses its.
     Vertex,
+    /// `OpenAI`'s models at `OpenAI`.
+    OpenAI,
+    /// The same at Azure, which refuses `OpenAI`'s proofs as `OpenAI` refuses its
+    /// (<https://github.com/manaflow-ai/subrouter/pull/259>).
+    Azure,
+    /// Any other server that speaks `OpenAI`'s Responses.
+    Responses,
 }
 
 /// How far into a proof the colon of a mark can stand.
@@ -25,6 +32,9 @@ impl Issuer {
             Self::Claude => "",
             Self::AIStudio => "google:",
             Self::Vertex => "vertex:",
+            Self::OpenAI => "openai:",
+            Self::Azure => "azure:",
+            Self::Responses => "responses:",
         }
     }
 
@@ -52,7 +62,14 @@ pub(crate) fn is_marked(proof: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: [Issuer; 3] = [Issuer::Claude, Issuer::AIStudio, Issuer::Vertex];
+    const ALL: [Issuer; 6] = [
+        Issuer::Claude,
+        Issuer::AIStudio,
+        Issuer::Vertex,
+        Issuer::OpenAI,
+        Issuer::Azure,
+        Issuer::Responses,
+    ];
 
     #[test]
     fn each_takes_its_own_proofs_and_nobody_elses() {

@@ -1,6 +1,8 @@
 //! `OpenAI`'s own service. It defines the dialect, so it needs no rules: `max_tokens` passes as it is, and a model that
 //! wants `max_completion_tokens` says so itself.
 
+use super::issuer::Issuer;
+use super::openai_responses::Responses;
 use super::openai_shaped::{Completions, FromHub, History, Rules};
 use crate::pass_through::PassThrough;
 
@@ -39,5 +41,6 @@ pub(super) static OPENAI: Rules = Rules {
         PassThrough::Moderations,
     ],
     has_responses: true,
+    responses: Responses { issuer: Issuer::OpenAI },
     ..Rules::PLAIN
 };

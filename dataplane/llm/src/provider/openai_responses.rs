@@ -10,6 +10,8 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::issuer::Issuer;
+use super::openai_shaped::path_of;
 use super::{AnswerContext, EncodeOptions, Encoded, Native, StreamDecoder, WholeAnswer, bearer};
 use crate::dialect::openai_chat::error::{self, FailedAnswer};
 use crate::dialect::openai_responses::{answer, stream};
@@ -32,7 +34,10 @@ pub(super) const PATH: &str = "/responses";
 
 /// The Responses API.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Responses;
+pub(super) struct Responses {
+    /// Who seals the thoughts.
+    pub(super) issuer: Issuer,
+}
 
 impl Native for Responses {
     fn encode(&self, request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
@@ -75,9 +80,9 @@ impl Wire for Responses {
     }
 
     fn encode(&self, request: &hub::Request<'_>, options: &EncodeOptions<'_>) -> Result<WireRequest, BadRequest> {
-        let (body, dropped) = encode::body(request, options)?;
+        let (body, dropped) = encode::body(request, options, self.issuer)?;
         Ok(WireRequest {
-            path: PATH.into(),
+            path: path_of(PATH, options),
             headers: HeaderMap::new(),
             body,
             dropped,
@@ -85,14 +90,14 @@ impl Wire for Responses {
     }
 
     fn decode(&self, body: &[u8]) -> Result<hub::Answer, WireFailure> {
-        decode::response(body)
+        decode::response(body, self.issuer)
     }
 
     fn decode_failure(&self, status: u16, _headers: &HeaderMap, body: &[u8]) -> WireFailure {
-        decode::failure(status, body)
+        error::read_wire(status, body)
     }
 
     fn events(&self) -> Box<dyn EventDecoder> {
-        Box::new(events::Decoder::default())
+        Box::new(events::Decoder::new(self.issuer))
     }
 }

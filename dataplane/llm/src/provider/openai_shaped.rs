@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::capability::openai::openai;
+use super::issuer::Issuer;
 use super::leftovers::Leftovers;
 use super::openai_responses::Responses;
 use super::overrides::{overridden, override_fields};
@@ -64,6 +65,8 @@ pub(super) struct Rules {
     pub(super) embeddings: Option<EmbeddingRules>,
     /// It speaks Responses, whatever is said of a model; others do where that is said.
     pub(super) has_responses: bool,
+    /// How it speaks it.
+    pub(super) responses: Responses,
 }
 
 /// The name of the cap on the output.
@@ -91,6 +94,9 @@ impl Rules {
         from_hub: &FromHub::UNKNOWN,
         embeddings: Some(EmbeddingRules::PLAIN),
         has_responses: false,
+        responses: Responses {
+            issuer: Issuer::Responses,
+        },
     };
 }
 
@@ -123,9 +129,9 @@ impl Provider for Rules {
     fn serve(&'static self, endpoint: Endpoint, options: &EncodeOptions<'_>) -> Result<Service, BadRequest> {
         let by_responses = options.api == ModelApi::Responses;
         match (endpoint, self.completions) {
-            (Endpoint::Responses, _) if self.has_responses || by_responses => Ok(Service::Native(&Responses)),
+            (Endpoint::Responses, _) if self.has_responses || by_responses => Ok(Service::Native(&self.responses)),
             (Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Messages, _) if by_responses => {
-                Service::translated(endpoint, &Responses)
+                Service::translated(endpoint, &self.responses)
             }
             (Endpoint::ChatCompletions, _) => Ok(Service::Native(self)),
             (Endpoint::Embeddings, _) if self.embeddings.is_some() => Ok(Service::Native(self)),

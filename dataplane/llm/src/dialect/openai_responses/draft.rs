@@ -237,7 +237,7 @@ impl Draft {
         self.close_open(Status::Completed, events);
         // Clients tell calls apart by their ids alone.
         let is_taken = |item: &Item| matches!(item, Item::FunctionCall { call_id: other, .. } if other == call_id);
-        let call_id = if call_id.is_empty() || self.items.iter().any(is_taken) {
+        let call_id = if self.items.iter().any(is_taken) {
             self.item_id("call")
         } else {
             call_id.to_owned()

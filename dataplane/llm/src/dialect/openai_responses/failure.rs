@@ -62,26 +62,7 @@ impl WireError {
         } else {
             (FailureKind::Server, 500)
         };
-        self.into_failure(kind, status, "an error in an answer with status 200".to_owned())
-    }
-
-    /// What the error means under another status.
-    pub(crate) fn of_status(self, status: u16) -> WireFailure {
-        let kind = match (FailureKind::of_status(status), self.code.as_deref()) {
-            (FailureKind::Rejected, _) if self.is_about_context() => FailureKind::ContextLength,
-            (FailureKind::Rejected, Some(code)) if FILTER_CODES.contains(&code) => FailureKind::ContentFilter,
-            (kind, _) => kind,
-        };
-        self.into_failure(kind, status, format!("status {status}"))
-    }
-
-    /// vLLM and its relatives have no code for it, only this sentence.
-    fn is_about_context(&self) -> bool {
-        let has_words = |message: &str| message.contains("maximum context length");
-        self.code.as_deref() == Some("context_length_exceeded") || self.message.as_deref().is_some_and(has_words)
-    }
-
-    fn into_failure(self, kind: FailureKind, status: u16, mut detail: String) -> WireFailure {
+        let mut detail = "an error in an answer with status 200".to_owned();
         for (name, word) in [("type", &self.error_type), ("code", &self.code)] {
             if let Some(word) = word.as_deref().filter(|word| is_word(word)) {
                 for part in [", ", name, " ", word] {
@@ -97,6 +78,12 @@ impl WireError {
             param: self.param.map(Into::into),
             ..WireFailure::new(kind, detail)
         }
+    }
+
+    /// vLLM and its relatives have no code for it, only this sentence.
+    fn is_about_context(&self) -> bool {
+        let has_words = |message: &str| message.contains("maximum context length");
+        self.code.as_deref() == Some("context_length_exceeded") || self.message.as_deref().is_some_and(has_words)
     }
 }
 

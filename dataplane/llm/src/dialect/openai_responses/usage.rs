@@ -78,7 +78,7 @@ impl WireUsage {
         Self {
             input_tokens,
             input_tokens_details: WireInputDetails {
-                cache_write_tokens: usage.cache_write_tokens,
+                cache_write_tokens: usage.total_cache_write_tokens(),
                 cached_tokens: usage.cached_input_tokens,
             },
             output_tokens,

@@ -1,4 +1,4 @@
-//! What one of `OpenAI`'s models needs.
+//! By which of `OpenAI`'s dialects its models are asked, at `OpenAI` and at Azure, which has fewer of them in chat.
 
 use std::sync::LazyLock;
 
@@ -13,8 +13,6 @@ pub(crate) struct OpenAI {
     models: Vec<String>,
     /// By which dialect it is asked where nobody says; by Responses where chat lacks it, or refuses it function tools.
     api: Api,
-    /// It thinks, so that its thoughts may be asked for in sealed form.
-    pub(crate) thinks: bool,
     /// Where a reader can check the row.
     #[cfg_attr(not(test), expect(dead_code, reason = "for readers; tests demand it"))]
     source: String,
@@ -32,10 +30,12 @@ enum Api {
 static OPENAI: LazyLock<Vec<OpenAI>> =
     LazyLock::new(|| serde_json::from_str(include_str!("openai.json")).expect("a test reads the same file"));
 
+static AZURE: LazyLock<Vec<OpenAI>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("azure.json")).expect("a test reads the same file"));
+
 static UNKNOWN: OpenAI = OpenAI {
     models: Vec::new(),
     api: Api::Chat,
-    thinks: true,
     source: String::new(),
     date: String::new(),
 };
@@ -51,8 +51,16 @@ impl OpenAI {
 
 /// What a model of `OpenAI`'s needs, by its name; others who serve it write something and a slash before it.
 pub(crate) fn openai(model: &str) -> &'static OpenAI {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let rows = OPENAI
+    row(&OPENAI, model.rsplit('/').next().unwrap_or(model))
+}
+
+/// What a model of `OpenAI`'s needs at Azure, by its name.
+pub(crate) fn azure(model: &str) -> &'static OpenAI {
+    row(&AZURE, model)
+}
+
+fn row(table: &'static [OpenAI], name: &str) -> &'static OpenAI {
+    let rows = table
         .iter()
         .flat_map(|row| row.models.iter().map(move |prefix| (prefix, row)));
     rows.filter(|(prefix, _)| name.starts_with(prefix.as_str()))
@@ -66,12 +74,17 @@ mod tests {
 
     #[test]
     fn every_row_names_its_source_and_when_it_was_checked() {
-        for row in OPENAI.iter() {
+        every_row_is_sound(&OPENAI);
+        every_row_is_sound(&AZURE);
+    }
+
+    fn every_row_is_sound(table: &[OpenAI]) {
+        for row in table {
             assert!(row.source.starts_with("https://"), "{row:?}");
             let parts: Vec<_> = row.date.split('-').map(|part| part.parse::<u32>().unwrap()).collect();
             assert!(matches!(parts[..], [2026..=2099, 1..=12, 1..=31]), "{row:?}");
         }
-        let mut prefixes: Vec<_> = OPENAI.iter().flat_map(|row| &row.models).collect();
+        let mut prefixes: Vec<_> = table.iter().flat_map(|row| &row.models).collect();
         let count = prefixes.len();
         prefixes.sort();
         prefixes.dedup();
@@ -103,7 +116,22 @@ mod tests {
         ] {
             assert_eq!(api(model), ModelApi::Chat, "{model}");
         }
-        assert!(openai("gpt-5-mini").thinks && openai("tomorrow").thinks);
-        assert!(!openai("openai/gpt-4o").thinks && !openai("gpt-5-chat-latest").thinks);
+        assert_eq!(api("openai/gpt-6.1-sol"), ModelApi::Responses);
+    }
+
+    #[test]
+    fn azure_has_no_codex_in_chat() {
+        for model in [
+            "gpt-5-codex",
+            "gpt-5.1-codex",
+            "gpt-5.1-codex-max",
+            "codex-mini",
+            "gpt-5-pro",
+        ] {
+            assert_eq!(azure(model).api(), ModelApi::Responses, "{model}");
+        }
+        for model in ["gpt-5", "gpt-5.2", "gpt-4o", "our-deployment"] {
+            assert_eq!(azure(model).api(), ModelApi::Chat, "{model}");
+        }
     }
 }

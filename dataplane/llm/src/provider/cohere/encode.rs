@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::fields;
 use super::message::{self, Message};
 use super::tools::{self, WireTool};
-use crate::hub::{Effort, OutputFormat, Part, Reasoning, Request};
+use crate::hub::{Effort, OutputFormat, Reasoning, Request};
 use crate::provider::EncodeOptions;
 use crate::provider::leftovers::{Leftovers, Passed, raw};
 use crate::request::BadRequest;
@@ -83,7 +83,7 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
     }
     let mut leftovers = Leftovers::new(options.unsupported);
     let messages = message::all(request)?;
-    if has_cache_marks(request) {
+    if request.has_cache_marks() {
         leftovers.drop("cache_control"); // the provider caches by itself
     }
     let tools = tools::all(request)?;
@@ -108,18 +108,6 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
     };
     let json = serde_json::to_vec(&body).expect("structs with text for keys can always be written as JSON");
     Ok((json.into(), leftovers.dropped))
-}
-
-fn has_cache_marks(request: &Request<'_>) -> bool {
-    let turns = request.turns.iter().flat_map(|turn| &turn.parts);
-    request.instructions.iter().chain(turns).any(|part| match part {
-        Part::Text { cache, .. }
-        | Part::Image { cache, .. }
-        | Part::File { cache, .. }
-        | Part::ToolCall { cache, .. }
-        | Part::ToolResult { cache, .. } => cache.is_some(),
-        Part::Refusal { .. } | Part::Audio { .. } | Part::Reasoning { .. } | Part::RedactedReasoning { .. } => false,
-    })
 }
 
 /// A schema is one form of a JSON object here, and is always followed exactly.

@@ -9,7 +9,7 @@ use super::generation::{self, GenerationConfig};
 use super::part::{self, Content};
 use super::thinking;
 use super::tools::{self, ToolConfig, WireTool};
-use crate::hub::{Part, Request, Role};
+use crate::hub::{Request, Role};
 use crate::provider::EncodeOptions;
 use crate::provider::capability::gemini::{Gemini, gemini};
 use crate::provider::issuer::Issuer;
@@ -50,7 +50,7 @@ pub(in crate::provider) fn body(
     let mut leftovers = Leftovers::new(options.unsupported);
     let contents = part::contents(request, model, issuer)?;
     refuse_what_has_no_answer(request, &contents, model)?;
-    if has_cache_marks(request) {
+    if request.has_cache_marks() {
         leftovers.drop("cache_control"); // the provider caches by itself
     }
     let thinking = thinking::plan(request.reasoning, model, &mut leftovers)?;
@@ -97,16 +97,4 @@ fn refuse_what_has_no_answer(
         ));
     }
     Ok(())
-}
-
-fn has_cache_marks(request: &Request<'_>) -> bool {
-    let turns = request.turns.iter().flat_map(|turn| &turn.parts);
-    request.instructions.iter().chain(turns).any(|part| match part {
-        Part::Text { cache, .. }
-        | Part::Image { cache, .. }
-        | Part::File { cache, .. }
-        | Part::ToolCall { cache, .. }
-        | Part::ToolResult { cache, .. } => cache.is_some(),
-        Part::Refusal { .. } | Part::Audio { .. } | Part::Reasoning { .. } | Part::RedactedReasoning { .. } => false,
-    })
 }

@@ -7,10 +7,9 @@ use serde_json::value::RawValue;
 
 use super::signature::Signature;
 use crate::dialect::openai_responses::answer::failed;
-use crate::dialect::openai_responses::failure::WireError;
 use crate::dialect::openai_responses::usage;
-use crate::failure::FailureKind;
 use crate::hub::{Answer, Choice, FinishReason, Output};
+use crate::provider::issuer::Issuer;
 use crate::translate::WireFailure;
 use crate::usage::Usage;
 
@@ -79,7 +78,7 @@ struct Part<'a> {
 }
 
 /// Reads a whole answer.
-pub(super) fn response(body: &[u8]) -> Result<Answer, WireFailure> {
+pub(super) fn response(body: &[u8], issuer: Issuer) -> Result<Answer, WireFailure> {
     let response: Response<'_> =
         serde_json::from_slice(body).map_err(|_| WireFailure::protocol("the answer is not a response object"))?;
     if !response.is_over() {
@@ -90,7 +89,7 @@ pub(super) fn response(body: &[u8]) -> Result<Answer, WireFailure> {
     let mut tokens = Vec::new();
     for json in response.output.iter().flatten() {
         if let Some(item) = Item::of(json)? {
-            item.read(&mut output, &mut tokens);
+            item.read(issuer, &mut output, &mut tokens);
         }
     }
     let calls = output.iter().any(|output| matches!(output, Output::ToolCall { .. }));
@@ -171,7 +170,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    fn read(self, output: &mut Vec<Output>, tokens: &mut Vec<&'a RawValue>) {
+    fn read(self, issuer: Issuer, output: &mut Vec<Output>, tokens: &mut Vec<&'a RawValue>) {
         match self.r#type.as_str() {
             "message" => {
                 for part in self.content.unwrap_or_default() {
@@ -185,7 +184,7 @@ impl<'a> Item<'a> {
             }
             "reasoning" => {
                 let calls = output.iter().filter(|output| matches!(output, Output::ToolCall { .. }));
-                let signature = self.signature(calls.count());
+                let signature = self.signature(issuer, calls.count());
                 let text = self.thought();
                 if !text.is_empty() || signature.is_some() {
                     output.push(Output::Reasoning { text, signature });
@@ -214,7 +213,7 @@ impl<'a> Item<'a> {
     }
 
     /// What proves a thought, for its way through the hub.
-    pub(super) fn signature(&self, calls_before: usize) -> Option<String> {
+    pub(super) fn signature(&self, issuer: Issuer, calls_before: usize) -> Option<String> {
         let encrypted_content = self.encrypted_content.as_deref().filter(|sealed| !sealed.is_empty())?;
         let id = self.id.as_deref().filter(|id| !id.is_empty())?;
         let signature = Signature {
@@ -222,7 +221,7 @@ impl<'a> Item<'a> {
             id,
             encrypted_content,
         };
-        Some(signature.write())
+        Some(signature.write(issuer))
     }
 
     /// The summary, and where there is none the thought itself, which open models show.
@@ -250,17 +249,4 @@ pub(super) fn logprobs(tokens: &[&RawValue]) -> Option<Box<RawValue>> {
     };
     let json = serde_json::value::to_raw_value(&logprobs).expect("structs can always be written as JSON");
     (!tokens.is_empty()).then_some(json)
-}
-
-/// Reads an answer that is not 2xx. What is no error object (a proxy's page) is replaced by words of ours.
-pub(super) fn failure(status: u16, body: &[u8]) -> WireFailure {
-    #[derive(Deserialize)]
-    struct Envelope {
-        error: WireError,
-    }
-    if let Ok(Envelope { error }) = serde_json::from_slice(body) {
-        return error.of_status(status);
-    }
-    let detail = format!("status {status} with a body that is no error object");
-    WireFailure::new(FailureKind::of_status(status), detail)
 }

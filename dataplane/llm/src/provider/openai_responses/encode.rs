@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::super::EncodeOptions;
-use super::super::capability::openai::openai;
+use super::super::capability::openai_shaped::{self as capability, Model};
+use super::super::issuer::Issuer;
 use super::super::leftovers::{Leftovers, Passed, raw};
 use super::fields::{self, Fields};
 use super::input::{self, Item};
@@ -75,30 +76,40 @@ enum Format<'r> {
 }
 
 /// The body, and the names of what was left out.
-pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result<(Bytes, Vec<String>), BadRequest> {
+pub(super) fn body(
+    request: &Request<'_>,
+    options: &EncodeOptions<'_>,
+    issuer: Issuer,
+) -> Result<(Bytes, Vec<String>), BadRequest> {
     if request.choices > 1 {
         let message = "`n` above 1 is not possible with this model; ask several times instead".to_owned();
         return Err(BadRequest::new("unsupported_parameter", Some("n"), message));
     }
     let mut leftovers = Leftovers::new(options.unsupported);
-    untold_tuning(request, &mut leftovers)?;
+    let model = capability::of("OpenAI", options.upstream_model);
     let Fields { verbosity, reasoning } = fields::read(request, &mut leftovers)?;
+    let effort = effort(request, model, &mut leftovers)?;
+    let sampling = sampling(request, model, effort, &mut leftovers)?;
+    untold_tuning(request, &mut leftovers)?;
+    if request.has_cache_marks() {
+        leftovers.drop("cache_control"); // the provider caches by itself
+    }
     let format = format(request);
-    let (instructions, input) = input::of(request, options.allows_stored_objects)?;
+    let (instructions, input) = input::of(request, options.allows_stored_objects, issuer)?;
     let body = Body {
-        model: options.upstream_model,
+        model: options.deployed_model(),
         instructions,
         input,
         store: false,
-        include: include(request, options.upstream_model),
+        include: include(request, model),
         max_output_tokens: cap(request, &mut leftovers)?,
         tools: tools::all(&request.tools)?,
         tool_choice: tools::choice(request),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| !request.tools.is_empty()),
         text: (format.is_some() || verbosity.is_some()).then_some(TextConfig { format, verbosity }),
-        reasoning: self::reasoning(request, reasoning, &mut leftovers)?,
-        temperature: request.tuning.temperature,
-        top_p: request.tuning.top_p,
+        reasoning: self::reasoning(reasoning, effort, &mut leftovers)?,
+        temperature: sampling.temperature,
+        top_p: sampling.top_p,
         top_logprobs: request.tuning.top_logprobs.filter(|_| request.tuning.logprobs),
         user: request.user.as_deref(),
         stream: request.stream,
@@ -155,9 +166,9 @@ fn format<'r>(request: &'r Request<'_>) -> Option<Format<'r>> {
 
 /// Thoughts come sealed by default, and older servers give them only when asked; models that do not think refuse to be
 /// asked.
-fn include(request: &Request<'_>, model: &str) -> Vec<&'static str> {
+fn include(request: &Request<'_>, model: Option<&Model>) -> Vec<&'static str> {
     let mut include = Vec::with_capacity(2);
-    if openai(model).thinks {
+    if model.is_none_or(Model::thinks) {
         include.push("reasoning.encrypted_content");
     }
     if request.tuning.logprobs {
@@ -166,36 +177,75 @@ fn include(request: &Request<'_>, model: &str) -> Vec<&'static str> {
     include
 }
 
-/// How much to think. Summaries are not asked for: accounts that `OpenAI` has not verified are refused for it. A client that
-/// wants them sends `reasoning` itself, which stands as it is.
-fn reasoning<'r>(
+/// The model's word for how much it shall think.
+fn effort(
     request: &Request<'_>,
-    own: Option<&'r RawValue>,
+    model: Option<&Model>,
     leftovers: &mut Leftovers<'_>,
-) -> Result<Option<Cow<'r, RawValue>>, BadRequest> {
-    let effort = match request.reasoning {
-        None | Some(Reasoning::Adaptive) => None, // as much as it sees fit is what it does anyway
-        Some(Reasoning::Off) => Some("none"),
-        Some(Reasoning::Effort(effort)) => Some(effort.as_str()),
-        Some(Reasoning::Budget { tokens }) => {
-            leftovers.value("thinking")?;
-            Some(effort_of(tokens).as_str())
+) -> Result<Option<&'static str>, BadRequest> {
+    let (name, wanted) = match request.reasoning {
+        None | Some(Reasoning::Adaptive) => return Ok(None), // as much as it sees fit is what it does anyway
+        Some(Reasoning::Off) if model.is_none_or(Model::can_be_silent) => return Ok(Some("none")),
+        Some(Reasoning::Off) => {
+            if model.is_some_and(Model::thinks) {
+                leftovers.value("reasoning_effort")?;
+            }
+            return Ok(None);
         }
+        Some(Reasoning::Effort(effort)) => ("reasoning_effort", effort),
+        Some(Reasoning::Budget { tokens }) => ("thinking", Effort::of_budget(tokens)),
     };
-    if let Some(own) = own {
-        if effort.is_some() {
-            leftovers.value("reasoning_effort")?;
-        }
-        return Ok(Some(Cow::Borrowed(own)));
+    let word = match model {
+        None => Some(wanted.as_str()),
+        Some(model) => model.nearest(wanted),
+    };
+    if name == "thinking" || word != Some(wanted.as_str()) {
+        leftovers.value(name)?;
     }
-    Ok(effort.map(|effort| raw(format!("{{\"effort\":\"{effort}\"}}"))))
+    Ok(word)
 }
 
-/// The effort that spends about as much.
-fn effort_of(tokens: u64) -> Effort {
-    match tokens {
-        0..=4_095 => Effort::Low,
-        4_096..=16_383 => Effort::Medium,
-        _ => Effort::High,
+/// Summaries are not asked for: accounts that `OpenAI` has not verified are refused for it. A client that wants them sends
+/// `reasoning` itself, which stands as it is.
+fn reasoning<'r>(
+    own: Option<&'r RawValue>,
+    effort: Option<&str>,
+    leftovers: &mut Leftovers<'_>,
+) -> Result<Option<Cow<'r, RawValue>>, BadRequest> {
+    let Some(own) = own else {
+        return Ok(effort.map(|effort| raw(format!("{{\"effort\":\"{effort}\"}}"))));
+    };
+    if effort.is_some() {
+        leftovers.value("reasoning_effort")?;
     }
+    Ok(Some(Cow::Borrowed(own)))
+}
+
+/// What tunes sampling.
+#[derive(Default)]
+struct Sampling<'r> {
+    temperature: Option<&'r RawValue>,
+    top_p: Option<&'r RawValue>,
+}
+
+/// What the model takes of it beside this word for effort; of what it does not take, one is what it does anyway.
+fn sampling<'r>(
+    request: &Request<'r>,
+    model: Option<&Model>,
+    effort: Option<&str>,
+    leftovers: &mut Leftovers<'r>,
+) -> Result<Sampling<'r>, BadRequest> {
+    let tuning = &request.tuning;
+    if model.is_none_or(|model| model.samples(effort)) {
+        return Ok(Sampling {
+            temperature: tuning.temperature,
+            top_p: tuning.top_p,
+        });
+    }
+    for (name, value) in [("temperature", tuning.temperature), ("top_p", tuning.top_p)] {
+        if let Some(value) = value.filter(|value| value.get().parse::<f64>().ok() != Some(1.0)) {
+            leftovers.parameter(name, Cow::Borrowed(value))?;
+        }
+    }
+    Ok(Sampling::default())
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::decode::{self, Item, Response};
 use crate::dialect::openai_responses::stream::error_event;
 use crate::hub::{Delta, Event};
+use crate::provider::issuer::Issuer;
 use crate::sse::{self, Events};
 use crate::translate::{EventDecoder, WireFailure};
 
@@ -18,14 +19,15 @@ use crate::translate::{EventDecoder, WireFailure};
 const ITEMS_MAX: usize = 4096;
 
 /// Reads one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Decoder {
     lines: Events,
     state: State,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    issuer: Issuer,
     calls: Vec<Call>,
     thoughts: Vec<Thought>,
     is_complete: bool,
@@ -72,6 +74,21 @@ struct WireEvent<'a> {
     arguments: Option<Cow<'a, str>>,
     #[serde(borrow)]
     logprobs: Option<Vec<&'a RawValue>>,
+}
+
+impl Decoder {
+    /// `issuer` proves its thoughts.
+    pub(super) fn new(issuer: Issuer) -> Self {
+        Self {
+            lines: Events::default(),
+            state: State {
+                issuer,
+                calls: Vec::new(),
+                thoughts: Vec::new(),
+                is_complete: false,
+            },
+        }
+    }
 }
 
 impl EventDecoder for Decoder {
@@ -186,10 +203,10 @@ impl State {
                 self.whole_arguments(place, arguments, events);
             }
             "reasoning" => {
-                let calls_before = self.calls.len();
+                let (issuer, calls_before) = (self.issuer, self.calls.len());
                 let thought = self.thought(place)?;
                 if !std::mem::replace(&mut thought.is_done, true) {
-                    let signature = item.signature(calls_before);
+                    let signature = item.signature(issuer, calls_before);
                     events.extend(signature.map(|proof| say(Delta::ReasoningSignature(proof))));
                 }
             }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::native::forbidden;
 use super::signature::Signature;
 use crate::hub::{Media, Part, Request, Role, Turn};
+use crate::provider::issuer::Issuer;
 use crate::request::BadRequest;
 
 /// An item as it goes out.
@@ -96,13 +97,14 @@ const CALL_ID_LENGTH_MAX: usize = 64;
 pub(super) fn of<'r>(
     request: &'r Request<'_>,
     allows_stored_objects: bool,
+    issuer: Issuer,
 ) -> Result<(Option<Cow<'r, str>>, Vec<Item<'r>>), BadRequest> {
     let writer = Writer { allows_stored_objects };
     let mut items = Vec::with_capacity(request.turns.len() + 4);
     for turn in &request.turns {
         match turn.role {
             Role::User => writer.said(turn, &mut items)?,
-            Role::Assistant => answered(turn, &mut items)?,
+            Role::Assistant => answered(turn, issuer, &mut items)?,
         }
     }
     let texts: Vec<&str> = request.instructions.iter().filter_map(text).collect();
@@ -136,7 +138,7 @@ fn text<'r>(part: &'r Part<'_>) -> Option<&'r str> {
 
 /// What the model said: thoughts before the call that followed them, then the text, then the calls. A thought that nothing
 /// follows is left out, since the provider refuses it.
-fn answered<'r>(turn: &'r Turn<'_>, items: &mut Vec<Item<'r>>) -> Result<(), BadRequest> {
+fn answered<'r>(turn: &'r Turn<'_>, issuer: Issuer, items: &mut Vec<Item<'r>>) -> Result<(), BadRequest> {
     let mut thoughts: Vec<(usize, Item<'r>)> = Vec::new();
     let mut message: Vec<&'r Part<'_>> = Vec::new();
     let mut calls = 0;
@@ -149,8 +151,8 @@ fn answered<'r>(turn: &'r Turn<'_>, items: &mut Vec<Item<'r>>) -> Result<(), Bad
             Part::Reasoning {
                 text,
                 signature: Some(signature),
-            } => thoughts.extend(thought(text, signature)),
-            // Another provider's, and what the dialects put into the client's turns.
+            } => thoughts.extend(thought(text, signature, issuer)),
+            // Another issuer's, and what the dialects put into the client's turns.
             Part::Reasoning { .. } | Part::RedactedReasoning { .. } | Part::ToolResult { .. } => {}
             Part::Text { .. } | Part::Refusal { .. } => message.push(part),
             Part::ToolCall {
@@ -181,8 +183,8 @@ fn answered<'r>(turn: &'r Turn<'_>, items: &mut Vec<Item<'r>>) -> Result<(), Bad
     Ok(())
 }
 
-fn thought<'r>(text: &'r str, signature: &'r str) -> Option<(usize, Item<'r>)> {
-    let signature = Signature::read(signature)?;
+fn thought<'r>(text: &'r str, signature: &'r str, issuer: Issuer) -> Option<(usize, Item<'r>)> {
+    let signature = Signature::read(signature, issuer)?;
     let summary = if text.is_empty() {
         Vec::new()
     } else {

@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 
 use http::HeaderMap;
 
+use super::super::openai_shaped::path_of;
 use super::super::overrides::overridden;
-use super::super::{EncodeOptions, Encoded};
+use super::super::{EncodeOptions, Encoded, name_model};
 use super::PATH;
 use crate::dialect::openai_responses::proof::MARK;
 use crate::json::{self, FieldsError, Kind, Member, Repeats};
@@ -24,19 +25,13 @@ const STORED: [&str; 4] = ["store", "previous_response_id", "conversation", "bac
 pub(super) fn encode(request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<Encoded, BadRequest> {
     let (request, dropped) = overridden(request, options.overrides)?;
     let mut edits = Edits::default();
-    if request.model != options.upstream_model {
-        let model = request
-            .member(Field::Model)
-            .expect("parse refuses a request without a model");
-        let name = serde_json::to_string(options.upstream_model).expect("a string can always be written as JSON");
-        edits.replace(model.value.clone(), name);
-    }
+    name_model(&request, options.deployed_model(), &mut edits);
     if !options.allows_stored_objects {
         store_nothing(&request, &mut edits)?;
     }
     take_out_foreign_thoughts(&request, &mut edits);
     Ok(Encoded {
-        path: PATH.into(),
+        path: path_of(PATH, options),
         headers: HeaderMap::new(),
         body: edits.apply(&request.body),
         strip_usage: false,

@@ -1,10 +1,9 @@
 //! What proves a thought here: the item's id and its sealed content, which go back together.
 //!
 //! In the hub both are one signature, marked with its issuer, since clients hand back other providers' proofs as well and
-//! those are refused. Chat has no place that tells between which calls a thought stood, so the mark does.
+//! those are refused. Chat has no place that tells between which calls a thought stood, so the signature does.
 
-/// What stands before a signature of ours in the hub. Base64 has no colon, so no proof of another provider begins with it.
-const MARK: &str = "openai:";
+use crate::provider::issuer::Issuer;
 
 /// A thought as an item of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +18,18 @@ pub(super) struct Signature<'a> {
 
 impl<'a> Signature<'a> {
     /// As it goes into the hub.
-    pub(super) fn write(&self) -> String {
+    pub(super) fn write(&self, issuer: Issuer) -> String {
         let Self {
             calls_before,
             id,
             encrypted_content,
         } = self;
-        format!("{MARK}{calls_before}:{id}:{encrypted_content}")
+        issuer.marked(&format!("{calls_before}:{id}:{encrypted_content}"))
     }
 
-    /// As it came back; `None`: another provider's.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
-        let (calls_before, rest) = text.strip_prefix(MARK)?.split_once(':')?;
+    /// As it came back; `None`: another issuer's.
+    pub(super) fn read(text: &'a str, issuer: Issuer) -> Option<Self> {
+        let (calls_before, rest) = issuer.unmarked(text)?.split_once(':')?;
         let (id, encrypted_content) = rest.split_once(':')?;
         let calls_before = calls_before.parse().ok()?;
         let is_whole = !id.is_empty() && !encrypted_content.is_empty();
@@ -53,7 +52,9 @@ mod tests {
             id: "rs_1",
             encrypted_content: "gAAAA:B=",
         };
-        assert_eq!(Signature::read(&signature.write()), Some(signature));
+        let written = signature.write(Issuer::OpenAI);
+        assert_eq!(Signature::read(&written, Issuer::OpenAI), Some(signature));
+        assert_eq!(Signature::read(&written, Issuer::Azure), None);
         for foreign in [
             "",
             "EqQBCgIYAhIM",
@@ -63,7 +64,7 @@ mod tests {
             "openai:1:rs:",
             "openai:x:rs:y",
         ] {
-            assert_eq!(Signature::read(foreign), None, "{foreign}");
+            assert_eq!(Signature::read(foreign, Issuer::OpenAI), None, "{foreign}");
         }
     }
 }
