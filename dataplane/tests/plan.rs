@@ -25,6 +25,7 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
         let record = Model {
             upstream_model: format!("upstream-{model}"),
             api: None,
+            publisher: None,
             context_window_tokens: None,
             max_output_tokens: None,
             price: None,
@@ -34,7 +35,9 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
     Provider {
         kind: ProviderKind::Echo,
         base_url: None,
+        cloud: None,
         has_credential: false,
+        workload_identity: None,
         headers: BTreeMap::new(),
         secret_headers: BTreeSet::new(),
         forward_headers: BTreeSet::new(),
