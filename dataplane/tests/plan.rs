@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use headgate::auth::authenticate;
+use headgate::identity::clouds::Clouds;
 use headgate::metrics::Metrics;
 use headgate::refusal::Refusal;
 use headgate::route::{plan, visible_models};
-use headgate::runtime::{PrepareError, Runtime};
+use headgate::runtime::{Installation, PrepareError, Runtime};
 use headgate::upstream::address::AddressPolicy;
 use headgate_snapshot::{
     Backend, Caller, KeyEntry, Model, ModelTable, ObjectName, Provider, ProviderKind, ProviderTimeouts, Retry, Route,
@@ -154,7 +155,11 @@ const ADDRESSES: AddressPolicy = AddressPolicy {
 };
 
 fn prepare(snapshot: Snapshot, key: &SealingKey) -> Result<Runtime, PrepareError> {
-    Runtime::prepare(snapshot, "v".to_owned(), key, ADDRESSES, &Metrics::new(), None, 0)
+    let installation = Installation {
+        addresses: ADDRESSES,
+        clouds: &Clouds::default(),
+    };
+    Runtime::prepare(snapshot, "v".to_owned(), key, installation, &Metrics::new(), None, 0)
 }
 
 /// What `model` leads to for a key changed by `change`: `provider upstream-model`, or the refusal's code.
