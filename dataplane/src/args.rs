@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zeroize::Zeroizing;
 
 pub use self::cluster::{ClusterArgs, StatusArgs};
+use crate::identity::clouds::Clouds;
 
 /// What a short admin token would invite: guessing. 16 characters is what the shortest password generators give.
 const ADMIN_TOKEN_CHARACTERS_MIN: usize = 16;
@@ -37,7 +38,8 @@ Examples:
 
   OPENAI_API_KEY=sk-… headgate serve
       Without a folder: a provider for each well-known key set (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY,
-      GROQ_API_KEY, MISTRAL_API_KEY, DEEPSEEK_API_KEY, TOGETHER_API_KEY, OPENROUTER_API_KEY), a local Ollama if it
+      GROQ_API_KEY, MISTRAL_API_KEY, DEEPSEEK_API_KEY, TOGETHER_API_KEY, OPENROUTER_API_KEY,
+      AZURE_OPENAI_API_KEY with AZURE_OPENAI_ENDPOINT, AWS_BEARER_TOKEN_BEDROCK with AWS_REGION), a local Ollama if it
       answers, Echo always, and one virtual key, printed once. HEADGATE_VIRTUAL_KEY (32 characters or more) sets that
       key; without it only loopback addresses are listened on.
 
@@ -172,6 +174,10 @@ pub struct ServeArgs {
     /// What opens the admin listener to peers beyond loopback; from `HEADGATE_ADMIN_TOKEN`, see [`parse`].
     #[arg(skip)]
     pub admin_token: Option<AdminToken>,
+
+    /// Who this process is at the clouds, in the variables of their own webhooks and SDKs; see [`parse`].
+    #[arg(skip)]
+    pub clouds: Clouds,
 }
 
 /// What to check, and for whom.
@@ -274,6 +280,7 @@ fn complete_serve(serve: &mut ServeArgs, environment: &dyn Fn(&str) -> Option<St
     } else if serve.state_dir.is_none() {
         serve.state_dir = default_state_dir(environment);
     }
+    serve.clouds = Clouds::of(environment);
     if let Some(token) = environment("HEADGATE_ADMIN_TOKEN").map(Zeroizing::new) {
         if token.chars().count() < ADMIN_TOKEN_CHARACTERS_MIN {
             return Err(format!(

@@ -22,7 +22,7 @@ use crate::answer::{Answer, BegunStream, WholeBody, cut};
 use crate::answer_headers;
 use crate::deadline::MovingDeadline;
 use crate::exchange::Exchange;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{self, Outgoing};
 use crate::refusal::Refusal;
 use crate::route::{Plan, PlannedBackend, retry};
 use crate::runtime::provider::PreparedProvider;
@@ -149,6 +149,8 @@ pub(crate) fn encode_options(plan: &Plan) -> EncodeOptions<'_> {
         unsupported: backend.provider.unsupported_parameters,
         max_output_tokens_default: backend.model.max_output_tokens,
         api: api_of(backend),
+        account: backend.provider.account(&backend.model),
+        publisher: backend.model.publisher.as_deref(),
         ..EncodeOptions::default()
     }
 }
@@ -177,7 +179,9 @@ impl Call<'_> {
         }
         // One timer for the head and, in a stream, for all that comes before its first content.
         let first_token = (Instant::now() + self.plan.timeouts.first_token).min(self.until);
-        let call = self.provider().pool.upstream.send(self.request_to_provider()?);
+        let mut request = self.request_to_provider()?;
+        outgoing::prove(self.provider(), &mut request, first_token).await?;
+        let call = self.provider().pool.upstream.send(request);
         let (response, lease) = within(first_token, call).await?;
         let headers = passing_headers(response.headers());
         if response.status() != StatusCode::OK {
@@ -303,6 +307,7 @@ impl Call<'_> {
     async fn failure(&self, response: Response<Incoming>, lease: Lease) -> Failure {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
+        self.provider().answered(response.status(), SystemTime::now());
         let body = match self.answer_body(response, lease) {
             Ok(body) => body.collect(ERROR_BYTES_MAX).await.unwrap_or_default(),
             Err(_) => Bytes::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use headgate_snapshot::{SealingKey, Snapshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::identity::clouds::Clouds;
 use crate::metrics::Metrics;
 use crate::runtime::live::Live;
 use crate::runtime::{PrepareError, Runtime};
@@ -53,6 +54,15 @@ impl Gateway {
             addresses,
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
+        }
+    }
+
+    /// The same, knowing who the pod is at the clouds.
+    #[must_use]
+    pub fn at(self, clouds: Clouds) -> Self {
+        Self {
+            live: Live::at(clouds),
+            ..self
         }
     }
 

@@ -14,6 +14,7 @@ pub mod diagnostic;
 pub mod exchange;
 pub mod gateway;
 pub mod http_api;
+pub mod identity;
 pub mod listener;
 pub mod metadata;
 pub mod metrics;

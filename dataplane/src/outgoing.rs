@@ -1,10 +1,14 @@
 //! A request to a provider: its address, and the headers of the gateway, of the dialect and of the caller in the order in
 //! which they win. A caller's credential is never among them.
 
+use std::time::SystemTime;
+
 use http::{HeaderMap, Method, Request};
+use tokio::time::Instant;
 
 use headgate_llm::failure::{Failure, FailureKind};
 
+use crate::attempt::within;
 use crate::runtime::provider::PreparedProvider;
 use crate::upstream::request_body::RequestBody;
 
@@ -21,7 +25,7 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// The request with its head complete.
+    /// The request with its head complete, but for what [`prove`] adds.
     pub fn request(&self, provider: &PreparedProvider, body: RequestBody) -> Result<Request<RequestBody>, Failure> {
         let uri = provider
             .address
@@ -45,5 +49,18 @@ impl Outgoing<'_> {
             }
         }
         Ok(request)
+    }
+}
+
+/// Puts into a request that is otherwise finished what opens the account, where that is no header that stands for all.
+pub async fn prove(
+    provider: &PreparedProvider,
+    request: &mut Request<RequestBody>,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    match &provider.identity {
+        None => Ok(()),
+        // In a box: what few providers need must not make the future of every request larger.
+        Some(identity) => within(deadline, Box::pin(identity.prove(request, SystemTime::now()))).await,
     }
 }

@@ -27,7 +27,7 @@ use crate::answer::BrokenOff;
 use crate::attempt::{ERROR_BYTES_MAX, passing_headers, within};
 use crate::deadline::MovingDeadline;
 use crate::exchange::Exchange;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{self, Outgoing};
 use crate::refusal::Refusal;
 use crate::route::{Plan, retry};
 use crate::upload::Why;
@@ -129,21 +129,23 @@ impl Passing<'_> {
     async fn ask(&self, plan: &Plan, body: RequestBody, until: Instant) -> Result<Relayed, Failure> {
         let provider = &plan.backend.provider;
         let headers = HeaderMap::new();
-        let outgoing = Outgoing {
+        let asked = Outgoing {
             method: self.method.clone(),
             path: self.path,
             headers: &headers,
             caller_headers: self.caller_headers,
         };
-        let mut request = outgoing.request(provider, body)?;
+        let mut request = asked.request(provider, body)?;
         match &self.content_type {
             Some(content_type) => drop(request.headers_mut().insert(header::CONTENT_TYPE, content_type.clone())),
             None => drop(request.headers_mut().remove(header::CONTENT_TYPE)),
         }
         let first_token = (Instant::now() + plan.timeouts.first_token).min(until);
+        outgoing::prove(provider, &mut request, first_token).await?;
         let (response, lease) = within(first_token, provider.pool.upstream.send(request)).await?;
         let deadline = MovingDeadline::new(plan.timeouts.idle, Some(until));
         if !response.status().is_success() {
+            provider.answered(response.status(), SystemTime::now());
             return Err(failure(response, lease, deadline, provider.credential_text()).await);
         }
         self.relayed(response, lease, deadline).await

@@ -37,7 +37,7 @@ pub async fn serve(args: ServeArgs, environment: Environment, announce: Announce
     let listen = data
         .local_addr()
         .map_err(|error| StartError::new(format!("the listening socket has no address: {error}")))?;
-    let gateway = Arc::new(Gateway::new(bounds(&args), addresses(&args)));
+    let gateway = Arc::new(Gateway::new(bounds(&args), addresses(&args)).at(args.clouds.clone()));
     let source = Opened::open(&args, environment, announce, listen, &gateway).await?;
     if let Opened::Local(local) = &source {
         print!("{}", source::describe(local.first(), listen));

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use headgate::auth::authenticate;
+use headgate::identity::clouds::Clouds;
 use headgate::metrics::Metrics;
 use headgate::refusal::Refusal;
 use headgate::route::{plan, visible_models};
-use headgate::runtime::{PrepareError, Runtime};
+use headgate::runtime::{Installation, PrepareError, Runtime};
 use headgate::upstream::address::AddressPolicy;
 use headgate_snapshot::{
     Backend, Caller, KeyEntry, Model, ModelTable, ObjectName, Provider, ProviderKind, ProviderTimeouts, Retry, Route,
@@ -25,6 +26,7 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
         let record = Model {
             upstream_model: format!("upstream-{model}"),
             api: None,
+            publisher: None,
             context_window_tokens: None,
             max_output_tokens: None,
             price: None,
@@ -34,7 +36,9 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
     Provider {
         kind: ProviderKind::Echo,
         base_url: None,
+        cloud: None,
         has_credential: false,
+        workload_identity: None,
         headers: BTreeMap::new(),
         secret_headers: BTreeSet::new(),
         forward_headers: BTreeSet::new(),
@@ -151,7 +155,11 @@ const ADDRESSES: AddressPolicy = AddressPolicy {
 };
 
 fn prepare(snapshot: Snapshot, key: &SealingKey) -> Result<Runtime, PrepareError> {
-    Runtime::prepare(snapshot, "v".to_owned(), key, ADDRESSES, &Metrics::new(), None, 0)
+    let installation = Installation {
+        addresses: ADDRESSES,
+        clouds: &Clouds::default(),
+    };
+    Runtime::prepare(snapshot, "v".to_owned(), key, installation, &Metrics::new(), None, 0)
 }
 
 /// What `model` leads to for a key changed by `change`: `provider upstream-model`, or the refusal's code.

@@ -9,6 +9,7 @@
 
 mod authority;
 mod budget;
+mod cloud;
 mod finding;
 mod guardrail;
 mod header;

@@ -15,6 +15,7 @@ use headgate_snapshot::{
 };
 
 use crate::authority;
+use crate::cloud;
 use crate::finding::{About, Findings, Kind, Reason};
 use crate::header::{self, Use};
 use crate::price;
@@ -75,7 +76,9 @@ fn compile_one(
     let mut provider = Provider {
         kind,
         base_url: None,
+        cloud: cloud::settings(spec, about),
         has_credential: false,
+        workload_identity: None,
         headers: BTreeMap::new(),
         secret_headers: BTreeSet::new(),
         forward_headers: BTreeSet::new(),
@@ -101,39 +104,34 @@ fn compile_one(
         provider.headers = static_headers(&spec.headers, about);
         provider.forward_headers = forward_headers(&spec.forward_headers, about);
         provider.has_credential = credential(world, name, spec, &mut secrets, about);
+        provider.workload_identity = cloud::workload_identity(spec, provider.base_url.as_deref(), about);
         provider.secret_headers = secret_headers(world, name, spec, &mut secrets, about);
         provider.ca_pem = ca_pem(world, name, spec, about);
     }
     (provider, secrets, models_left_out)
 }
 
-/// The dialect that is spoken; that of Echo stands for those without an adapter, which are left out.
+/// The dialect that is spoken.
 fn dialect(spec: &LLMProviderSpec) -> ProviderKind {
-    let speaks_openai = spec
-        .ollama
-        .as_ref()
-        .is_some_and(|ollama| ollama.api == OllamaApi::OpenAI);
-    match kind(spec.type_) {
-        Some(ProviderKind::Ollama) if speaks_openai => ProviderKind::OllamaOpenAI,
-        kind => kind.unwrap_or(ProviderKind::Echo),
-    }
-}
-
-/// The dialect of a type, where there is an adapter for it.
-pub(crate) fn kind(type_: ProviderType) -> Option<ProviderKind> {
-    match type_ {
-        ProviderType::OpenAI => Some(ProviderKind::OpenAI),
-        ProviderType::OpenAICompatible => Some(ProviderKind::OpenAICompatible),
-        ProviderType::Ollama => Some(ProviderKind::Ollama),
-        ProviderType::Anthropic => Some(ProviderKind::Anthropic),
-        ProviderType::Gemini => Some(ProviderKind::Gemini),
-        ProviderType::Groq => Some(ProviderKind::Groq),
-        ProviderType::Mistral => Some(ProviderKind::Mistral),
-        ProviderType::DeepSeek => Some(ProviderKind::DeepSeek),
-        ProviderType::Together => Some(ProviderKind::Together),
-        ProviderType::Cohere => Some(ProviderKind::Cohere),
-        ProviderType::Echo => Some(ProviderKind::Echo),
-        ProviderType::VertexAI | ProviderType::AzureOpenAI | ProviderType::Bedrock => None,
+    let ollama_api = spec.ollama.as_ref().map_or(OllamaApi::Native, |ollama| ollama.api);
+    match spec.type_ {
+        ProviderType::OpenAI => ProviderKind::OpenAI,
+        ProviderType::OpenAICompatible => ProviderKind::OpenAICompatible,
+        ProviderType::Ollama => match ollama_api {
+            OllamaApi::Native => ProviderKind::Ollama,
+            OllamaApi::OpenAI => ProviderKind::OllamaOpenAI,
+        },
+        ProviderType::Anthropic => ProviderKind::Anthropic,
+        ProviderType::Gemini => ProviderKind::Gemini,
+        ProviderType::Groq => ProviderKind::Groq,
+        ProviderType::Mistral => ProviderKind::Mistral,
+        ProviderType::DeepSeek => ProviderKind::DeepSeek,
+        ProviderType::Together => ProviderKind::Together,
+        ProviderType::Cohere => ProviderKind::Cohere,
+        ProviderType::AzureOpenAI => ProviderKind::AzureOpenAI,
+        ProviderType::VertexAI => ProviderKind::VertexAI,
+        ProviderType::Bedrock => ProviderKind::Bedrock,
+        ProviderType::Echo => ProviderKind::Echo,
     }
 }
 
@@ -185,8 +183,10 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
         ProviderType::Ollama => Some("http://127.0.0.1:11434"),
         _ => None,
     };
-    let Some(url) = spec.base_url.as_deref().or(default) else {
-        if kind(spec.type_).is_some() {
+    let by_settings = cloud::default_address(spec);
+    let Some(url) = spec.base_url.as_deref().or(default).or(by_settings.as_deref()) else {
+        // What these two lack to tell their address is said of their settings.
+        if !matches!(spec.type_, ProviderType::VertexAI | ProviderType::Bedrock) {
             about.leave_out(
                 Reason::Invalid,
                 "spec.baseURL",
@@ -204,11 +204,14 @@ fn base_url(spec: &LLMProviderSpec, about: &mut About<'_>) -> Option<String> {
         return None;
     }
     let url = url.trim_end_matches('/');
-    // An Ollama server is named by its root, under which all its APIs are; people also write that of its OpenAI layer.
-    Some(match spec.type_ {
-        ProviderType::Ollama => url.strip_suffix("/v1").unwrap_or(url).to_owned(),
-        _ => url.to_owned(),
-    })
+    // An Ollama server and a resource of Azure are named by their root, under which all their APIs are; people also write
+    // that of the OpenAI layer.
+    let layer = match spec.type_ {
+        ProviderType::Ollama => "/v1",
+        ProviderType::AzureOpenAI => "/openai/v1",
+        _ => "",
+    };
+    Some(url.strip_suffix(layer).unwrap_or(url).to_owned())
 }
 
 /// What host, port and path are made of (RFC 3986): no query, no fragment, and nothing that URL parsers disagree about.
@@ -263,16 +266,18 @@ fn credential(
     about: &mut About<'_>,
 ) -> bool {
     let Some(Credential {
-        secret_ref,
-        workload_identity: _,
+        secret_ref: Some(reference),
+        workload_identity,
     }) = &spec.credential
     else {
         return false;
     };
-    let Some(reference) = secret_ref else {
-        return false; // workload identity, which is reported as unsupported
-    };
-    match secret::resolve(world, &name.namespace, reference).and_then(|value| secret::for_header(value, reference)) {
+    if workload_identity.is_some() {
+        let message = "both secretRef and workloadIdentity open the account; remove one of the two";
+        about.leave_out(Reason::Invalid, "spec.credential", message);
+    }
+    let value = secret::resolve(world, &name.namespace, reference);
+    match value.and_then(|value| cloud::for_account(spec.type_, value, reference)) {
         Ok(value) => secrets.push((CredentialSlot::credential(name.clone()), value)),
         Err(problem) => about.leave_out(problem.reason, "spec.credential.secretRef", problem.message),
     }
@@ -280,10 +285,11 @@ fn credential(
 }
 
 /// The header by which a service takes its credential, lower case.
-fn credential_header(type_: ProviderType) -> &'static str {
-    match type_ {
+fn credential_header(spec: &LLMProviderSpec) -> &'static str {
+    match spec.type_ {
         ProviderType::Anthropic => "x-api-key",
         ProviderType::Gemini => "x-goog-api-key",
+        ProviderType::AzureOpenAI if spec.credential.as_ref().is_some_and(|one| one.secret_ref.is_some()) => "api-key",
         _ => "authorization",
     }
 }
@@ -306,7 +312,7 @@ fn secret_headers(
             }
         };
         let is_static = spec.headers.iter().any(|other| other.name.eq_ignore_ascii_case(&lower));
-        let is_credential = spec.credential.is_some() && lower == credential_header(spec.type_);
+        let is_credential = spec.credential.is_some() && lower == credential_header(spec);
         if is_static || is_credential {
             let other = if is_static { "spec.headers" } else { "spec.credential" };
             let message = format!(
@@ -406,6 +412,7 @@ fn compile_model(model: &ProviderModel, kind: ProviderKind) -> Model {
             crd::ModelApi::Chat => ModelApi::Chat,
             crd::ModelApi::Responses => ModelApi::Responses,
         }),
+        publisher: model.publisher.clone(),
         context_window_tokens: model.context_window,
         max_output_tokens: model.max_output_tokens,
         price: stated.or_else(|| kind.is_local().then(headgate_snapshot::Price::default)),

@@ -52,7 +52,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(reason: Reason, message: String) -> Self {
+    pub(crate) fn new(reason: Reason, message: String) -> Self {
         Self { reason, message }
     }
 }

@@ -35,22 +35,6 @@ pub(crate) struct Unsupported<T> {
 /// `LLMProvider`.
 pub(crate) const PROVIDER: &[Unsupported<LLMProviderSpec>] = &[
     Unsupported {
-        path: "spec.type",
-        effect: Effect::LeavesOut,
-        is_used: |spec| crate::provider::kind(spec.type_).is_none(),
-        message: "this type of provider is not supported yet; use OpenAI, OpenAICompatible, Anthropic, Gemini, Groq, Mistral, DeepSeek, Together, Cohere, Ollama or Echo",
-    },
-    Unsupported {
-        path: "spec.credential.workloadIdentity",
-        effect: Effect::LeavesOut,
-        is_used: |spec| {
-            spec.credential
-                .as_ref()
-                .is_some_and(|credential| credential.workload_identity.is_some())
-        },
-        message: "workload identity is not supported yet; use credential.secretRef",
-    },
-    Unsupported {
         path: "spec.limits",
         effect: Effect::LeavesOut,
         is_used: |spec| spec.limits.is_some(),

@@ -10,8 +10,8 @@ use std::borrow::Cow;
 pub const REDACTED: &str = "[redacted]";
 
 /// Beginnings of keys in use at providers, and of our own virtual keys.
-const PREFIXES: [&str; 13] = [
-    "sk-", "vk-", "pk-", "rk-", "gsk_", "xai-", "pplx-", "hf_", "r8_", "nvapi-", "AIza", "AKIA", "eyJ",
+const PREFIXES: [&str; 15] = [
+    "sk-", "vk-", "pk-", "rk-", "gsk_", "xai-", "pplx-", "hf_", "r8_", "nvapi-", "AIza", "ya29.", "AKIA", "ASIA", "eyJ",
 ];
 /// Shorter words are prose: `sk-` itself, or `sk-...` in a sentence about keys.
 const KEY_LENGTH_MIN: usize = 8;

@@ -85,6 +85,11 @@ impl AwsCredentials {
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
+
+    /// What goes out in the open of a temporary key, and so may come back in the words of an error.
+    pub fn session_token(&self) -> Option<&str> {
+        self.session_token.as_ref().map(|token| token.as_str())
+    }
 }
 
 /// Whether a credential is meant as JSON: no API key begins so.

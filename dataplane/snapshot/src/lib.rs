@@ -12,6 +12,7 @@ pub mod provider;
 pub mod record;
 pub mod route;
 pub mod sealed;
+pub mod service_account;
 
 use std::collections::BTreeMap;
 
@@ -20,12 +21,14 @@ pub use name::ObjectName;
 pub use origin::origin_of;
 pub use price::Price;
 pub use provider::{
-    CredentialSlot, Model, ModelApi, Provider, ProviderKind, ProviderTimeouts, UnknownPrice, UnsupportedParameters,
+    Cloud, CredentialSlot, Model, ModelApi, Provider, ProviderKind, ProviderTimeouts, UnknownPrice,
+    UnsupportedParameters, WorkloadIdentity,
 };
 pub use record::{Record, RecordKey};
 pub use route::{Backend, ModelTable, Retry, Route, Strategy, Target};
 pub use sealed::{KeyDigester, OpenError, Sealed, SealingKey};
 use serde::{Deserialize, Serialize};
+pub use service_account::{ServiceAccountError, ServiceAccountKey};
 
 /// The newest snapshot format that this build reads and writes: shards stored deflated.
 ///

@@ -33,6 +33,12 @@ pub enum ProviderKind {
     Together,
     /// Cohere's v2 API.
     Cohere,
+    /// Azure `OpenAI`.
+    AzureOpenAI,
+    /// Vertex AI of Google Cloud.
+    VertexAI,
+    /// Bedrock of AWS.
+    Bedrock,
     /// Answers from inside the gateway; the quickstart and tests need no account.
     Echo,
 }
@@ -51,7 +57,10 @@ impl ProviderKind {
             | Self::Cohere
             | Self::OpenAICompatible
             | Self::Anthropic
-            | Self::Gemini => false,
+            | Self::Gemini
+            | Self::AzureOpenAI
+            | Self::VertexAI
+            | Self::Bedrock => false,
         }
     }
 }
@@ -64,8 +73,14 @@ pub struct Provider {
     pub kind: ProviderKind,
     /// Where it is, version path included (`https://api.openai.com/v1`), without a trailing slash; `None` only for Echo.
     pub base_url: Option<String>,
-    /// Whether [`CredentialSlot::credential`] of this provider must be sent.
+    /// What the account at a cloud says beside its address; only, and always, for a kind that is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<Cloud>,
+    /// Whether [`CredentialSlot::credential`] of this provider opens the account.
     pub has_credential: bool,
+    /// The account is opened by who the data plane itself is, at the cloud that it runs in. Never beside a credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentity>,
     /// Headers sent with each call, lower-case names.
     pub headers: BTreeMap<String, String>,
     /// Lower-case names of the headers whose values are sealed in [`CredentialSlot::header`].
@@ -91,6 +106,41 @@ impl Provider {
     pub fn origin(&self) -> Option<String> {
         crate::origin_of(self.base_url.as_deref()?)
     }
+}
+
+/// What an account at a cloud says beside its address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Cloud {
+    /// Azure `OpenAI`.
+    Azure {
+        /// `v1` for the API without versions, else a date such as `2024-10-21`.
+        api_version: String,
+        /// The deployment of a model by the name clients ask for; one that is not here is deployed under its
+        /// [`Model::upstream_model`].
+        deployments: BTreeMap<String, String>,
+    },
+    /// Vertex AI.
+    Vertex {
+        /// The project.
+        project: String,
+        /// `global`, a multi-region (`us`, `eu`) or a region.
+        location: String,
+    },
+    /// Bedrock.
+    Bedrock {
+        /// The region, which requests are also signed for.
+        region: String,
+    },
+}
+
+/// The identity of the data plane's own pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadIdentity {
+    /// Who to become with it: the ARN of an AWS role, the address of a Google service account, an Azure client id. `None`:
+    /// what the pod has.
+    pub assume: Option<String>,
 }
 
 /// Deadlines of one upstream call, in milliseconds.
@@ -136,6 +186,9 @@ pub struct Model {
     /// Through which API it is called; absent: as the data plane's catalogue says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<ModelApi>,
+    /// Who publishes it at Vertex AI, where that is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publisher: Option<String>,
     /// Tokens that fit, if known.
     pub context_window_tokens: Option<u64>,
     /// The longest answer, if known.

@@ -10,7 +10,8 @@ use arc_swap::ArcSwapOption;
 
 use headgate_snapshot::{SealingKey, Snapshot};
 
-use super::{PrepareError, Runtime};
+use super::{Installation, PrepareError, Runtime};
+use crate::identity::clouds::Clouds;
 use crate::metrics::Metrics;
 use crate::upstream::address::AddressPolicy;
 
@@ -18,9 +19,18 @@ use crate::upstream::address::AddressPolicy;
 #[derive(Default)]
 pub struct Live {
     current: ArcSwapOption<Runtime>,
+    clouds: Clouds,
 }
 
 impl Live {
+    /// Holds none yet; accounts will be opened by who the pod is at these clouds.
+    pub fn at(clouds: Clouds) -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            clouds,
+        }
+    }
+
     /// The runtime in force; `None` before the first snapshot.
     pub fn get(&self) -> Option<Arc<Runtime>> {
         self.current.load_full()
@@ -53,7 +63,10 @@ impl Live {
             snapshot,
             version,
             sealing_key,
-            addresses,
+            Installation {
+                addresses,
+                clouds: &self.clouds,
+            },
             metrics,
             previous.as_deref(),
             unix_seconds(),

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use headgate_snapshot::sealed::KeyDigester;
 use headgate_snapshot::{Caller, KeyedDigest, ModelTable, ObjectName, SealingKey, Snapshot};
 
+use crate::identity::clouds::Clouds;
 use crate::metrics::Metrics;
 use crate::upstream::address::AddressPolicy;
-use provider::{PrepareProviderError, PreparedProvider};
+use provider::{Means, PrepareProviderError, PreparedProvider};
 use route::PreparedRoute;
 
 /// Looked up for each request by names that callers write. Keys come from the configuration only, so nobody can fill one
@@ -57,6 +58,15 @@ pub struct PreparedCaller {
     pub record: Caller,
 }
 
+/// What the installation says, and no manifest can.
+#[derive(Clone, Copy)]
+pub struct Installation<'a> {
+    /// Which addresses providers may have.
+    pub addresses: AddressPolicy,
+    /// Who the pod is at the clouds.
+    pub clouds: &'a Clouds,
+}
+
 /// Why a snapshot cannot be served. The last good one stays.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
@@ -82,12 +92,12 @@ pub enum PrepareError {
 }
 
 impl Runtime {
-    /// Makes a snapshot ready. Connection pools of providers that did not change are taken over from `previous`.
+    /// Makes a snapshot ready. Connections and tokens of providers that did not change are taken over from `previous`.
     pub fn prepare(
         snapshot: Snapshot,
         version: String,
         sealing_key: &SealingKey,
-        addresses: AddressPolicy,
+        installation: Installation<'_>,
         metrics: &Metrics,
         previous: Option<&Self>,
         now_unix_seconds: u64,
@@ -100,16 +110,21 @@ impl Runtime {
             callers,
         } = snapshot;
         let mut prepared_providers = Map::default();
+        let means = Means {
+            credentials: &credentials,
+            sealing_key,
+            installation,
+            metrics,
+        };
         for (name, record) in providers {
-            let before = previous
-                .and_then(|runtime| runtime.providers.get(&name))
-                .map(|before| &before.pool);
+            let before = previous.and_then(|runtime| runtime.providers.get(&name));
             let prepared =
-                PreparedProvider::prepare(&name, record, &credentials, sealing_key, addresses, metrics, before)
-                    .map_err(|source| PrepareError::Provider {
+                PreparedProvider::prepare(&name, record, &means, before.map(AsRef::as_ref)).map_err(|source| {
+                    PrepareError::Provider {
                         name: name.clone(),
                         source: Box::new(source),
-                    })?;
+                    }
+                })?;
             prepared_providers.insert(name, Arc::new(prepared));
         }
         let mut prepared_routes = Map::default();

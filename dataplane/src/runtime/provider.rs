@@ -2,24 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use prometheus::IntCounter;
 use zeroize::Zeroizing;
 
 use headgate_llm::failure::Failure;
-use headgate_llm::provider::{Kind, ModelApi, Provider as Adapter, UnsupportedParameters};
+use headgate_llm::provider::{Account, Kind, ModelApi, Provider as Adapter, UnsupportedParameters};
 use headgate_snapshot::origin::origin_of;
 use headgate_snapshot::sealed::OpenError;
 use headgate_snapshot::{
-    CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey,
+    Cloud, CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey,
     UnknownPrice,
 };
 
-use super::Map;
 use super::address::ProviderAddress;
+use super::{Installation, Map};
 use crate::answer_headers;
+use crate::identity::{Identity, IdentityError, OpenedBy, Opening};
 use crate::metrics::{BackendMetrics, Metrics};
 use crate::upstream::address::AddressPolicy;
 use crate::upstream::tls::TlsError;
@@ -39,6 +40,10 @@ pub struct PreparedProvider {
     pub forward_headers: Vec<HeaderName>,
     /// The credential, to be scrubbed from what the provider says in its errors.
     pub credential: Option<Zeroizing<String>>,
+    /// What opens the account, where that is more than one header.
+    pub identity: Option<Arc<Identity>>,
+    /// What the account says that stands in addresses.
+    pub cloud: Option<Cloud>,
     /// Deadlines.
     pub timeouts: Timeouts,
     /// The way there.
@@ -63,6 +68,10 @@ pub struct PreparedProvider {
 pub struct PreparedModel {
     /// The name the provider knows it by; empty for undeclared ones.
     pub upstream_model: String,
+    /// Who publishes it, where the manifest says.
+    pub publisher: Option<String>,
+    /// Deployments by the upstream name of their model; for undeclared ones, those of all that the manifest names.
+    pub deployments: BTreeMap<String, String>,
     /// What its answers have as headers; `x-headgate-model` of undeclared ones is to be set.
     pub answer_headers: HeaderMap,
     /// The longest answer in tokens, where it is declared.
@@ -110,6 +119,9 @@ pub enum PrepareProviderError {
         /// Why.
         source: OpenError,
     },
+    /// A credential that opens nothing.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A credential or header that cannot stand in a header.
     #[error("the value for {0} holds characters that a header cannot carry")]
     HeaderValue(String),
@@ -125,45 +137,64 @@ const UNDECLARED: &str = "other";
 /// The metric label of requests that name no model.
 const WITHOUT_MODEL: &str = "none";
 
+/// What all providers are prepared with.
+pub(super) struct Means<'a> {
+    pub(super) credentials: &'a BTreeMap<CredentialSlot, Sealed>,
+    pub(super) sealing_key: &'a SealingKey,
+    pub(super) installation: Installation<'a>,
+    pub(super) metrics: &'a Metrics,
+}
+
 impl PreparedProvider {
+    /// `before` is the provider of this name in the runtime before: what did not change of it is taken over.
     pub(super) fn prepare(
         name: &ObjectName,
         record: Provider,
-        credentials: &BTreeMap<CredentialSlot, Sealed>,
-        sealing_key: &SealingKey,
-        addresses: AddressPolicy,
-        metrics: &Metrics,
-        before: Option<&Arc<Pool>>,
+        means: &Means<'_>,
+        before: Option<&Self>,
     ) -> Result<Self, PrepareProviderError> {
+        let metrics = means.metrics;
         let adapter = headgate_llm::provider::of(kind_of(record.kind));
         let base_url = base_url(&record, adapter);
         let address =
             ProviderAddress::of(base_url).ok_or_else(|| PrepareProviderError::BaseUrl(base_url.to_owned()))?;
         let mut headers = static_headers(&record, &address)?;
-        let open = |slot: CredentialSlot| open(&slot, base_url, credentials, sealing_key);
-        let mut credential = None;
-        if record.has_credential {
-            let text = open(CredentialSlot::credential(name.clone()))?;
+        let open = |slot: CredentialSlot| open(&slot, base_url, means.credentials, means.sealing_key);
+        let credential = if record.has_credential {
+            Some(open(CredentialSlot::credential(name.clone()))?)
+        } else {
+            None
+        };
+        let identity = identity(name, &record, credential.as_ref(), means, before)?;
+        if let Some(text) = &credential
+            && identity.as_ref().is_none_or(|identity| identity.is_header())
+        {
             let unfit = || PrepareProviderError::HeaderValue("credential".to_owned());
-            let (header, mut value) = adapter.credential_header(&text).ok_or_else(unfit)?;
+            let (header, mut value) = adapter.credential_header(text).ok_or_else(unfit)?;
             value.set_sensitive(true);
             headers.insert(header, value);
-            credential = Some(text);
         }
         for header in &record.secret_headers {
             let text = open(CredentialSlot::header(name.clone(), header))?;
             insert_header(&mut headers, header, &text, true)?;
         }
-        let pool = take_over_or_open(before, transport(&record, &address, addresses))?;
+        let transport = transport(&record, &address, means.installation.addresses);
+        let pool = take_over_or_open(before.map(|before| &before.pool), transport)?;
         let label = name.name.as_str();
         let is_echo = record.kind == ProviderKind::Echo;
         let label_header = HeaderValue::from_str(label).expect("an object's name is a DNS label");
+        let deployments = match &record.cloud {
+            Some(Cloud::Azure { deployments, .. }) => Some(deployments),
+            Some(Cloud::Vertex { .. } | Cloud::Bedrock { .. }) | None => None,
+        };
         let models = record.models.into_iter().map(|(model, record)| {
             let metrics = metrics.backend(label, &model);
-            (
-                model,
-                Arc::new(PreparedModel::declared(record, label_header.clone(), metrics)),
-            )
+            let mut prepared = PreparedModel::declared(record, label_header.clone(), metrics);
+            if let Some(deployment) = deployments.and_then(|deployments| deployments.get(&model)) {
+                let upstream_model = prepared.upstream_model.clone();
+                prepared.deployments.insert(upstream_model, deployment.clone());
+            }
+            (model, Arc::new(prepared))
         });
         let models = models.collect();
         let without_model = Arc::new(PreparedModel::undeclared(
@@ -174,12 +205,9 @@ impl PreparedProvider {
         ));
         let undeclared = record.discovers_models.then(|| {
             let metrics = metrics.backend(label, UNDECLARED);
-            Arc::new(PreparedModel::undeclared(
-                UNDECLARED,
-                record.kind.is_local(),
-                label_header,
-                metrics,
-            ))
+            let mut prepared = PreparedModel::undeclared(UNDECLARED, record.kind.is_local(), label_header, metrics);
+            prepared.deployments = deployments.cloned().unwrap_or_default();
+            Arc::new(prepared)
         });
         Ok(Self {
             name: name.clone(),
@@ -192,6 +220,8 @@ impl PreparedProvider {
                 .filter_map(|header| header.parse().ok())
                 .collect(),
             credential,
+            identity,
+            cloud: record.cloud,
             timeouts: Timeouts::from(record.timeouts),
             pool,
             models,
@@ -209,10 +239,35 @@ impl PreparedProvider {
         self.credential.as_ref().map_or("", |text| text.as_str())
     }
 
+    /// What stands in the addresses of calls for one of its models.
+    pub fn account<'a>(&'a self, model: &'a PreparedModel) -> Account<'a> {
+        match &self.cloud {
+            Some(Cloud::Azure { api_version, .. }) => Account::Azure {
+                api_version,
+                deployments: &model.deployments,
+            },
+            Some(Cloud::Vertex { project, location }) => Account::Vertex { project, location },
+            Some(Cloud::Bedrock { .. }) | None => Account::Plain,
+        }
+    }
+
+    /// It answered a request of ours: where it does not know us, what opens the account is made anew.
+    pub fn answered(&self, status: StatusCode, now: SystemTime) {
+        if status == StatusCode::UNAUTHORIZED
+            && let Some(identity) = &self.identity
+        {
+            identity.refused(now);
+        }
+    }
+
     /// Removes our credential from what the provider said.
     pub fn scrub(&self, failure: Failure) -> Failure {
-        match &self.credential {
+        let failure = match &self.credential {
             Some(credential) => failure.scrubbed(credential),
+            None => failure,
+        };
+        match &self.identity {
+            Some(identity) => identity.scrub(failure),
             None => failure,
         }
     }
@@ -223,6 +278,8 @@ impl PreparedModel {
         Self {
             answer_headers: answer_headers::of_model(provider, &record.upstream_model),
             upstream_model: record.upstream_model,
+            publisher: record.publisher,
+            deployments: BTreeMap::new(),
             max_output_tokens: record.max_output_tokens,
             api: record.api.map(|api| match api {
                 headgate_snapshot::ModelApi::Chat => ModelApi::Chat,
@@ -237,6 +294,8 @@ impl PreparedModel {
         Self {
             answer_headers: answer_headers::of_model(provider, name),
             upstream_model: String::new(),
+            publisher: None,
+            deployments: BTreeMap::new(),
             max_output_tokens: None,
             api: None,
             price: is_free.then(Price::default),
@@ -258,6 +317,9 @@ fn kind_of(kind: ProviderKind) -> Kind {
         ProviderKind::DeepSeek => Kind::DeepSeek,
         ProviderKind::Together => Kind::Together,
         ProviderKind::Cohere => Kind::Cohere,
+        ProviderKind::AzureOpenAI => Kind::AzureOpenAI,
+        ProviderKind::VertexAI => Kind::VertexAI,
+        ProviderKind::Bedrock => Kind::Bedrock,
         ProviderKind::Echo => Kind::Echo,
     }
 }
@@ -339,6 +401,27 @@ fn open(
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(PrepareProviderError::HeaderValue(slot.slot.clone())),
     }
+}
+
+/// What opens an account at a cloud; `None`: it is at none, or nothing opens it.
+fn identity(
+    name: &ObjectName,
+    record: &Provider,
+    credential: Option<&Zeroizing<String>>,
+    means: &Means<'_>,
+    before: Option<&PreparedProvider>,
+) -> Result<Option<Arc<Identity>>, IdentityError> {
+    let Some(cloud) = record.cloud.clone() else {
+        return Ok(None);
+    };
+    let by = match (&record.workload_identity, credential) {
+        (Some(identity), _) => OpenedBy::Pod(identity.clone()),
+        (None, Some(credential)) => OpenedBy::Credential(credential.clone()),
+        (None, None) => return Ok(None),
+    };
+    let before = before.and_then(|before| before.identity.as_ref());
+    let opening = Opening { cloud, by };
+    Identity::of(&name.to_string(), opening, means.installation.clouds, before).map(Some)
 }
 
 fn transport(record: &Provider, address: &ProviderAddress, addresses: AddressPolicy) -> Transport {

@@ -1,8 +1,10 @@
 //! Serving without a folder: what the environment offers, written down as manifests and loaded like any folder.
 //!
 //! The manifests are text with `${NAME}` where a secret goes, so this mode has no path of its own: the same reading,
-//! admission and `compile` as a folder, and nothing here ever holds a provider's key. A service whose key is set but
-//! whose adapter has yet to come is named, never ignored in silence.
+//! admission and `compile` as a folder, and nothing here ever holds a provider's key. A key of which nothing says where
+//! its account is, is named and never ignored in silence.
+
+mod placed;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -15,7 +17,6 @@ use zeroize::Zeroizing;
 
 use super::manifests::{self, Generated};
 use super::{Announce, Delivery, Environment, StartError};
-use crate::diagnostic::{Report, Severity};
 
 /// Sets the one virtual key.
 const VIRTUAL_KEY_VARIABLE: &str = "HEADGATE_VIRTUAL_KEY";
@@ -88,12 +89,6 @@ const SERVICES: [Service; 10] = [
     },
 ];
 
-/// Services whose adapter has yet to come, by the variable of their own clients.
-const TO_COME: [(&str, &str); 2] = [
-    ("AZURE_OPENAI_API_KEY", "Azure OpenAI"),
-    ("AWS_BEARER_TOKEN_BEDROCK", "Bedrock"),
-];
-
 /// Makes the one delivery of this mode.
 pub(super) async fn deliver(
     environment: Environment,
@@ -102,8 +97,8 @@ pub(super) async fn deliver(
 ) -> Result<Delivery, StartError> {
     let token = virtual_key(&environment, listen)?;
     let ollama = find_ollama(environment("OLLAMA_HOST").as_deref()).await;
-    let manifests = write_manifests(&environment, ollama.as_deref());
-    let findings = to_come(&environment);
+    let mut manifests = write_manifests(&environment, ollama.as_deref());
+    let findings = placed::write(&environment, &mut manifests);
 
     let text = manifests.clone();
     let known_token = Arc::clone(&token.text);
@@ -170,15 +165,6 @@ fn refusal(message: String) -> StartError {
         message,
         findings: Vec::new(),
     }
-}
-
-fn to_come(environment: &Environment) -> Vec<Report> {
-    let seen = TO_COME.iter().filter(|(variable, _)| environment(variable).is_some());
-    seen.map(|(variable, service)| {
-        let message = format!("{variable} is set, but {service} is not served: its adapter comes with a later version");
-        Report::new(Severity::Warning, "UnsupportedValue", message)
-    })
-    .collect()
 }
 
 /// What is offered, as manifests. Only names and constants are written into them; secrets stay variables.
@@ -314,15 +300,6 @@ mod tests {
             let text = write_manifests(&environment(both), None);
             assert_eq!(text.matches("type: Cohere").count(), 1, "{text}");
         }
-    }
-
-    #[test]
-    fn what_is_to_come_is_named() {
-        let reports = to_come(&environment(&[("AZURE_OPENAI_API_KEY", "canary")]));
-        assert_eq!(reports.len(), 1);
-        assert!(
-            reports[0].message.starts_with("AZURE_OPENAI_API_KEY is set") && !reports[0].message.contains("canary")
-        );
     }
 
     #[test]

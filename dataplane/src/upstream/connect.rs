@@ -1,4 +1,4 @@
-//! Dialling a provider: resolve, check the address, connect, TLS, all under one deadline.
+//! Dialling: resolve, check the address, connect, TLS, all under one deadline.
 //!
 //! The address that is checked is the address that is dialled: nothing between the two resolves again.
 
@@ -48,13 +48,14 @@ impl Target {
     }
 }
 
-/// Opens connections to one provider.
+/// Opens connections to one place.
 #[derive(Clone)]
 pub struct Connector {
-    pub(super) target: Target,
-    pub(super) addresses: AddressPolicy,
-    pub(super) timeout: Duration,
-    pub(super) tls: Arc<ClientConfig>,
+    target: Target,
+    /// `None` only for what the installation itself names.
+    addresses: Option<AddressPolicy>,
+    timeout: Duration,
+    tls: Arc<ClientConfig>,
 }
 
 /// Why no connection came about.
@@ -103,6 +104,32 @@ pub enum ConnectError {
 }
 
 impl Connector {
+    /// To a provider: whoever may write a manifest chooses the target.
+    pub(super) fn to_provider(
+        target: Target,
+        addresses: AddressPolicy,
+        timeout: Duration,
+        tls: Arc<ClientConfig>,
+    ) -> Self {
+        Self {
+            target,
+            addresses: Some(addresses),
+            timeout,
+            tls,
+        }
+    }
+
+    /// To where the pod's own identity is handed out, the clouds' metadata servers among it, which no provider may ever be
+    /// at. The target must come from this program or its environment, never from a manifest.
+    pub(crate) fn to_identities(target: Target, timeout: Duration, tls: Arc<ClientConfig>) -> Self {
+        Self {
+            target,
+            addresses: None,
+            timeout,
+            tls,
+        }
+    }
+
     /// A connection, or why there is none.
     pub async fn connect(&self) -> Result<Stream, ConnectError> {
         tokio::time::timeout(self.timeout, self.dial())
@@ -150,7 +177,8 @@ impl Connector {
             .collect();
         let mut last = resolve_error(io::Error::from(io::ErrorKind::NotFound));
         for address in addresses {
-            if let Err(source) = self.addresses.check(address.ip()) {
+            let checked = self.addresses.map_or(Ok(()), |policy| policy.check(address.ip()));
+            if let Err(source) = checked {
                 last = ConnectError::Refused {
                     host: host.to_owned(),
                     source,

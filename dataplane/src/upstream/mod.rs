@@ -48,12 +48,12 @@ pub struct Upstream {
 impl Upstream {
     /// An empty pool.
     pub fn new(transport: &Transport) -> Result<Self, TlsError> {
-        let connector = Connector {
-            target: transport.target.clone(),
-            addresses: transport.addresses,
-            timeout: transport.connect_timeout,
-            tls: tls::client_config(transport.ca_pem.as_deref())?,
-        };
+        let connector = Connector::to_provider(
+            transport.target.clone(),
+            transport.addresses,
+            transport.connect_timeout,
+            tls::client_config(transport.ca_pem.as_deref())?,
+        );
         Ok(Self {
             pool: Arc::new(Pool::new(connector)),
         })

@@ -46,6 +46,7 @@ networkPolicy:
   clients: [{namespaceSelector: {matchLabels: {llm: allowed}}}]
   monitoring: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]
   apiServer: {cidrs: [10.0.0.1/32]}
+  metadataServers: true
 monitoring: {enabled: true, kind: ServiceMonitor, labels: {release: prometheus}}
 argocd: {healthChecks: {enabled: true}}
 "#;

@@ -286,6 +286,30 @@ fn network_policies_let_in_clients_and_out_to_providers_but_not_to_metadata() {
 }
 
 #[test]
+fn network_policies_let_out_to_the_metadata_servers_only_where_asked() {
+    let rule = |values: &str| {
+        let objects = render(values);
+        let out = objects.get("NetworkPolicy", "headgate-gateway")["spec"]["egress"].clone();
+        out.as_array().unwrap().last().unwrap().clone()
+    };
+    let metadata = rule("networkPolicy: {enabled: true, metadataServers: true}");
+    let blocks: Vec<_> = metadata["to"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|to| to["ipBlock"]["cidr"].clone())
+        .collect();
+    assert!(blocks.contains(&json!("169.254.169.254/32")), "{metadata}");
+    let replaced = "networkPolicy: {enabled: true, metadataServers: true, providers: [{ports: [{port: 443}]}]}";
+    assert_eq!(rule(replaced), metadata);
+    assert!(
+        !rule("networkPolicy: {enabled: true}")
+            .to_string()
+            .contains("169.254.169")
+    );
+}
+
+#[test]
 fn an_image_is_named_by_tag_or_digest() {
     let image = |values: &str| {
         let objects = render(values);

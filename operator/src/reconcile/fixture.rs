@@ -54,7 +54,9 @@ pub(crate) fn provider() -> Provider {
     Provider {
         kind: ProviderKind::Echo,
         base_url: None,
+        cloud: None,
         has_credential: false,
+        workload_identity: None,
         headers: [].into(),
         secret_headers: [].into(),
         forward_headers: [].into(),

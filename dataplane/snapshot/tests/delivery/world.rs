@@ -36,7 +36,9 @@ fn provider() -> Provider {
     Provider {
         kind: ProviderKind::OpenAI,
         base_url: Some("https://api.openai.com/v1".to_owned()),
+        cloud: None,
         has_credential: true,
+        workload_identity: None,
         headers: BTreeMap::from([("x-team".to_owned(), "ml".to_owned())]),
         secret_headers: BTreeSet::from(["x-gateway-key".to_owned()]),
         forward_headers: BTreeSet::from(["x-request-tag".to_owned()]),
@@ -55,6 +57,7 @@ fn provider() -> Provider {
             Model {
                 upstream_model: "gpt-5-2025".to_owned(),
                 api: None,
+                publisher: None,
                 context_window_tokens: Some(400_000),
                 max_output_tokens: None,
                 price: Some(Price {
