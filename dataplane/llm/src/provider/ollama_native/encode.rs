@@ -99,6 +99,9 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
         return Err(BadRequest::new("unsupported_parameter", Some("n"), message));
     }
     let mut leftovers = Leftovers::new(options.unsupported);
+    if request.has_cache_marks() {
+        leftovers.drop("cache_control"); // the server caches by itself
+    }
     let mut model_options = model_options(request);
     let mut think = request.reasoning.map(think);
     let tools = tools(request, &mut leftovers)?;
