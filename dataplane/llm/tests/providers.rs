@@ -37,6 +37,24 @@ fn only_providers_with_a_known_address_have_a_default() {
     assert_eq!((default(Kind::OpenAICompatible), default(Kind::Echo)), (None, None));
 }
 
+#[test]
+fn headers_of_callers_go_to_providers_that_know_them_and_to_no_others() {
+    let forwarded = |kind| {
+        let names = provider::of(kind).forwarded_headers().iter();
+        names.map(http::HeaderName::as_str).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        forwarded(Kind::Anthropic),
+        ["anthropic-version", "anthropic-beta", "idempotency-key"]
+    );
+    for kind in [Kind::OpenAI, Kind::OpenAICompatible, Kind::Groq, Kind::Mistral] {
+        assert_eq!(forwarded(kind), ["openai-beta", "idempotency-key"], "{kind:?}");
+    }
+    for kind in [Kind::Gemini, Kind::Bedrock, Kind::Cohere, Kind::Ollama] {
+        assert!(forwarded(kind).is_empty(), "{kind:?}");
+    }
+}
+
 fn echo(fields: &str, text: &str) -> EchoAnswer {
     let content = Value::from(text);
     let body =
