@@ -27,6 +27,10 @@ pub(super) struct Azure;
 
 const RESPONSES: Responses = Responses { issuer: Issuer::Azure };
 
+/// The first version that has Responses (2025-03-01-preview); all models are asked by chat before.
+/// (<https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses>)
+const RESPONSES_SINCE: &str = "2025-03-01";
+
 static CURRENT: Rules = Rules {
     output_cap: OutputCap::MaxCompletionTokens,
     completions: Some(&Completions::PLAIN),
@@ -60,7 +64,6 @@ static BEFORE_2024_09: Rules = Rules {
         lacks: &["top_k", "parallel_tool_calls", "stream_options"],
         ..FROM_HUB
     },
-    responses: RESPONSES,
     ..Rules::PLAIN
 };
 
@@ -87,8 +90,13 @@ impl Provider for Azure {
             let message = "`model` is no deployment's name; ask for another one".to_owned();
             return Err(BadRequest::invalid("model", message));
         }
+        let by_chat = EncodeOptions {
+            api: ModelApi::Chat,
+            ..*options
+        };
         match dated(options.account) {
-            Some(version) if version < "2024-09-01" => BEFORE_2024_09.serve(endpoint, options),
+            Some(version) if version < "2024-09-01" => BEFORE_2024_09.serve(endpoint, &by_chat),
+            Some(version) if version < RESPONSES_SINCE => CURRENT.serve(endpoint, &by_chat),
             _ => CURRENT.serve(endpoint, options),
         }
     }
