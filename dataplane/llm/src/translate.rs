@@ -183,7 +183,7 @@ pub struct WireFailure {
     /// The field at fault.
     pub param: Option<Box<str>>,
     /// What the provider says beside it to programs, not yet scrubbed; small, as an error body is.
-    pub details: Option<serde_json::Value>,
+    pub details: Option<Box<serde_json::Value>>,
     /// How long the provider asked to wait, if its body says.
     pub retry_after: Option<Duration>,
     /// For logs only: what happened, without bodies or credentials.
@@ -235,7 +235,7 @@ impl WireFailure {
                 param: self.param.as_deref(),
                 code: code.as_deref(),
             }
-            .body_with(self.details.as_ref())
+            .body_with(self.details.as_deref())
         });
         Failure {
             kind: self.kind,

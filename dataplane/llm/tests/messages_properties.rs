@@ -13,7 +13,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// One that speaks the dialect itself, and those that are translated.
-const KINDS: [Kind; 3] = [Kind::Anthropic, Kind::Gemini, Kind::Ollama];
+const KINDS: [Kind; 7] = [
+    Kind::Anthropic,
+    Kind::Gemini,
+    Kind::VertexAI,
+    Kind::Ollama,
+    Kind::OpenAI,
+    Kind::DeepSeek,
+    Kind::Bedrock,
+];
 
 fn service(kind: Kind, endpoint: Endpoint) -> Service {
     let service = provider::of(kind).serve(endpoint, &EncodeOptions::default());
@@ -137,11 +145,15 @@ fn decode(kind: Kind, stream: &Bytes, chunk_lengths: &[usize]) -> Decoded {
 }
 
 /// Pieces that the providers' events are made of.
-const PIECES: [&str; 30] = [
+const PIECES: [&str; 34] = [
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"việt 😀\",\"thoughtSignature\":\"s\"}]}}]}\n\n",
     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"},\"thoughtSignature\":\"s\"}]},\"finishReason\":\"STOP\"}]}\n\n",
     "data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":18446744073709551615}}\n\n",
     "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"}}\n\n",
+    "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"việt\",\"reasoning_content\":\"a\"}}]}\n\n",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":1,\"id\":\"t\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]}}]}\n\n",
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":3}}\n\n",
+    "data: [DONE]\n\n",
     "data: ",
     "\n\n",
     "\r\n\r\n",

@@ -88,20 +88,27 @@ impl Arguments {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Event<'a> {
-    ContentBlockStart { index: u32, content_block: Block<'a> },
-    ContentBlockDelta { index: u32, delta: BlockDelta<'a> },
-    ContentBlockStop { index: u32 },
+#[serde(tag = "type")]
+enum BlockEvent<'a> {
+    #[serde(rename = "content_block_start")]
+    Start { index: u32, content_block: Block<'a> },
+    #[serde(rename = "content_block_delta")]
+    Delta { index: u32, delta: BlockDelta<'a> },
+    #[serde(rename = "content_block_stop")]
+    Stop { index: u32 },
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum BlockDelta<'a> {
-    TextDelta { text: &'a str },
-    ThinkingDelta { thinking: &'a str },
-    SignatureDelta { signature: &'a str },
-    InputJsonDelta { partial_json: &'a str },
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: &'a str },
 }
 
 /// An event of the dialect; its name is its type.
@@ -131,7 +138,7 @@ impl Blocks {
             let empty = Block::Text { text: "".into() };
             self.begin(empty, Some(Open::Text), out);
         }
-        self.delta(BlockDelta::TextDelta { text }, out);
+        self.delta(BlockDelta::Text { text }, out);
         Ok(())
     }
 
@@ -150,7 +157,7 @@ impl Blocks {
             return self.hold(text.len());
         }
         self.begin_thinking(out);
-        self.delta(BlockDelta::ThinkingDelta { thinking: text }, out);
+        self.delta(BlockDelta::Thinking { thinking: text }, out);
         Ok(())
     }
 
@@ -169,7 +176,7 @@ impl Blocks {
             return self.hold(signature.len());
         }
         self.begin_thinking(out);
-        self.delta(BlockDelta::SignatureDelta { signature }, out);
+        self.delta(BlockDelta::Signature { signature }, out);
         self.close(out);
         Ok(())
     }
@@ -211,7 +218,7 @@ impl Blocks {
             && *open == index
         {
             state.push(text);
-            self.delta(BlockDelta::InputJsonDelta { partial_json: text }, out);
+            self.delta(BlockDelta::Input { partial_json: text }, out);
             self.write_waiting(out);
             return Ok(());
         }
@@ -279,15 +286,15 @@ impl Blocks {
             Waiting::Text(text) => {
                 let empty = Block::Text { text: "".into() };
                 self.begin(empty, Some(Open::Text), out);
-                self.delta(BlockDelta::TextDelta { text: &text }, out);
+                self.delta(BlockDelta::Text { text: &text }, out);
             }
             Waiting::Thinking { text, signature } => {
                 self.begin_thinking(out);
                 if !text.is_empty() {
-                    self.delta(BlockDelta::ThinkingDelta { thinking: &text }, out);
+                    self.delta(BlockDelta::Thinking { thinking: &text }, out);
                 }
                 if let Some(signature) = &signature {
-                    self.delta(BlockDelta::SignatureDelta { signature }, out);
+                    self.delta(BlockDelta::Signature { signature }, out);
                     self.close(out);
                 }
             }
@@ -299,7 +306,7 @@ impl Blocks {
                         state.push(&arguments);
                     }
                     let partial_json = &arguments;
-                    self.delta(BlockDelta::InputJsonDelta { partial_json }, out);
+                    self.delta(BlockDelta::Input { partial_json }, out);
                 }
             }
         }
@@ -335,13 +342,13 @@ impl Blocks {
         self.open = open;
         self.opened += 1;
         let index = self.opened - 1;
-        let start = Event::ContentBlockStart { index, content_block };
+        let start = BlockEvent::Start { index, content_block };
         event("content_block_start", &start, out);
     }
 
     fn delta(&self, delta: BlockDelta<'_>, out: &mut Vec<u8>) {
         let index = self.opened - 1;
-        event("content_block_delta", &Event::ContentBlockDelta { index, delta }, out);
+        event("content_block_delta", &BlockEvent::Delta { index, delta }, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -352,6 +359,6 @@ impl Blocks {
 
     fn stop(&self, out: &mut Vec<u8>) {
         let index = self.opened - 1;
-        event("content_block_stop", &Event::ContentBlockStop { index }, out);
+        event("content_block_stop", &BlockEvent::Stop { index }, out);
     }
 }

@@ -27,11 +27,14 @@ pub struct Writer {
 }
 
 #[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum MessageEvent<'a> {
-    MessageStart { message: Beginning<'a> },
-    MessageDelta { delta: Ending, usage: WireUsage },
-    MessageStop,
+    #[serde(rename = "message_start")]
+    Start { message: Beginning<'a> },
+    #[serde(rename = "message_delta")]
+    Delta { delta: Ending, usage: WireUsage },
+    #[serde(rename = "message_stop")]
+    Stop,
 }
 
 #[derive(Serialize)]
@@ -174,7 +177,7 @@ impl Writer {
             stop_sequence: None,
             usage: WireUsage::of(&self.progress.usage.unwrap_or_default()),
         };
-        event("message_start", &MessageEvent::MessageStart { message }, out);
+        event("message_start", &MessageEvent::Start { message }, out);
     }
 
     fn finish(&mut self, reason: FinishReason, out: &mut Vec<u8>) {
@@ -199,8 +202,8 @@ impl Writer {
             stop_reason: stop_reason(reason, self.blocks.calls() > 0, self.has_refused),
             stop_sequence: None,
         };
-        event("message_delta", &MessageEvent::MessageDelta { delta, usage }, out);
-        event("message_stop", &MessageEvent::MessageStop, out);
+        event("message_delta", &MessageEvent::Delta { delta, usage }, out);
+        event("message_stop", &MessageEvent::Stop, out);
         self.progress.is_complete = true;
         Ok(())
     }

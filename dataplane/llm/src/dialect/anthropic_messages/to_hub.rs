@@ -154,13 +154,13 @@ impl<'a> Reader<'a> {
         self.request.reasoning = self.thinking.reasoning();
         if let Some(cache) = self.cache_control {
             let cache = cache.read(|| "the request".to_owned())?;
-            let parts = self
+            let mut parts = self
                 .request
                 .turns
                 .iter_mut()
                 .rev()
                 .flat_map(|turn| turn.parts.iter_mut().rev());
-            if let Some(end) = parts.filter_map(block::cache_of).next() {
+            if let Some(end) = parts.find_map(block::cache_of) {
                 *end = end.or(Some(cache));
             }
         }

@@ -43,7 +43,6 @@ pub(super) fn instead_of_media(mime_type: &str) -> String {
 
 /// Usage as the dialect counts it: input without the cache's, output with thoughts.
 #[derive(Serialize)]
-#[expect(clippy::struct_field_names, reason = "the names on the wire")]
 pub(super) struct WireUsage {
     #[serde(skip_serializing_if = "Option::is_none")]
     input_tokens: Option<u64>,

@@ -251,7 +251,7 @@ fn describe(error: WireError, status: u16, mut detail: String) -> WireFailure {
         status: Some(status),
         message: error.message.map(Into::into),
         error_type: error.r#type.map(Into::into),
-        details: error.details.filter(serde_json::Value::is_object),
+        details: error.details.filter(serde_json::Value::is_object).map(Box::new),
         ..WireFailure::new(kind, detail)
     }
 }

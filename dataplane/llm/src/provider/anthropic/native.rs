@@ -118,10 +118,10 @@ pub(in crate::provider) fn body(
     let mut edits = Edits::default();
     let dropped = override_fields(request, options.overrides, &mut edits, |name| name)?;
     foreign::remove_thoughts(request, &mut edits);
-    if !envelope.names_model {
-        remove_model(request, &mut edits);
-    } else {
+    if envelope.names_model {
         name_model(request, options.upstream_model, &mut edits);
+    } else {
+        remove_model(request, &mut edits);
     }
     let sets = |name: &str| options.overrides.iter().any(|(other, _)| other == name) || has_field(request, name);
     if let Some(version) = envelope.version.filter(|_| !sets("anthropic_version")) {

@@ -116,7 +116,7 @@ impl Reader {
             .map_err(|_| Failure::new(FailureKind::Protocol, "an event of the stream is none of the dialect"))?;
         match event.r#type.as_str() {
             "message_start" => self.add(event.message.and_then(|message| message.usage)),
-            "content_block_start" => self.open(&event.content_block),
+            "content_block_start" => self.open(event.content_block.as_ref()),
             "content_block_delta" => self.grow(&data, event.delta.as_ref()),
             "message_delta" => {
                 self.add(event.usage);
@@ -127,7 +127,8 @@ impl Reader {
                 self.progress.is_complete = true;
                 return Ok(Verdict::KeepAndStop);
             }
-            "error" => {
+            // Where a cloud stands between, its own errors have no type.
+            "error" | "" if event.error.is_some() || event.r#type == "error" => {
                 let unreadable = || WireFailure::protocol("an error event without an error object");
                 return Err(event
                     .error
@@ -148,7 +149,7 @@ impl Reader {
     }
 
     /// A text and a thought begin empty; whatever else begins is content.
-    fn open(&mut self, block: &Option<StartedBlock>) {
+    fn open(&mut self, block: Option<&StartedBlock>) {
         let Some(block) = block else { return };
         let is_content = match block.r#type.as_str() {
             "text" => !block.text.is_empty(),

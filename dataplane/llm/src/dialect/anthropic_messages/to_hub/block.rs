@@ -152,16 +152,16 @@ impl<'a> Blocks<'_, 'a> {
         match (block.r#type.0.as_ref(), self.role) {
             ("text", _) => parts.push(block.text(place)?),
             ("image", _) => {
-                self.note("transformations", block.transformations);
+                self.note("transformations", block.transformations.is_some());
                 parts.push(block.image(place)?);
             }
             ("document", _) => {
-                self.note("citations", block.citations.filter(|citations| asks_for(citations)));
-                self.note("context", block.context.as_ref());
+                self.note("citations", block.citations.is_some_and(asks_for));
+                self.note("context", block.context.is_some());
                 parts.extend(block.document(place)?);
             }
             ("search_result", _) => {
-                self.note("citations", block.citations.filter(|citations| asks_for(citations)));
+                self.note("citations", block.citations.is_some_and(asks_for));
                 parts.push(block.search_result(place)?);
             }
             ("tool_result", Role::User) => parts.push(self.tool_result(block, place)?),
@@ -220,8 +220,8 @@ impl<'a> Blocks<'_, 'a> {
         })
     }
 
-    fn note<T>(&mut self, name: &'static str, given: Option<T>) {
-        if given.is_some() && !self.left_out.iter().any(|other| other == name) {
+    fn note(&mut self, name: &'static str, is_given: bool) {
+        if is_given && !self.left_out.iter().any(|other| other == name) {
             self.left_out.push(Cow::Borrowed(name));
         }
     }
