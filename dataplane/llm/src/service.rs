@@ -211,6 +211,7 @@ fn translated(
     }
     dropped.append(&mut leftovers.dropped);
     dropped.append(&mut encoded.dropped);
+    dropped.dedup(); // two of the hub's may be one of the client's
     encoded.dropped = dropped;
     Ok(encoded)
 }

@@ -61,7 +61,7 @@ static BEFORE_2024_09: Rules = Rules {
     }),
     from_hub: &FromHub {
         instructor: "system",
-        lacks: &["top_k", "parallel_tool_calls", "stream_options"],
+        lacks: &["top_k", "parallel_tool_calls"],
         ..FROM_HUB
     },
     ..Rules::PLAIN

@@ -37,6 +37,8 @@ pub(crate) struct Style {
     pub(crate) instructor: &'static str,
     /// Name of the cap on the output.
     pub(crate) output_cap: &'static str,
+    /// Streams tell their usage when asked with `stream_options`; another server may refuse them.
+    pub(crate) asks_for_usage: bool,
     /// What goes out of the thoughts of earlier turns.
     pub(crate) thoughts: Thoughts,
     /// Marks for a prompt cache go out as they are; else they are left out and reported.
@@ -185,7 +187,7 @@ pub(crate) fn body<'r>(
         n: (request.choices > 1).then_some(request.choices),
         user: user.filter(|user| has("user") && user.chars().count() <= USER_LENGTH_MAX),
         stream: request.stream,
-        stream_options: (request.stream && request.include_usage && has("stream_options"))
+        stream_options: (request.stream && request.include_usage && style.asks_for_usage)
             .then_some(StreamOptions { include_usage: true }),
         passed: Passed(std::mem::take(&mut leftovers.passed)),
     };

@@ -33,4 +33,12 @@ impl Dialect for OpenAICompletions {
     fn writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
         Box::new(chunks::Writer::new(context))
     }
+
+    /// The hub's words for parameters are those of chats.
+    fn parameter(&self, name: &str) -> Option<&'static str> {
+        match name {
+            "top_logprobs" => Some("logprobs"),
+            _ => None,
+        }
+    }
 }

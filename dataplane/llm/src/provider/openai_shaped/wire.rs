@@ -150,6 +150,7 @@ impl Rules {
                 OutputCap::AsWritten | OutputCap::MaxTokens => "max_tokens",
                 OutputCap::MaxCompletionTokens => "max_completion_tokens",
             },
+            asks_for_usage: self.asks_for_usage,
             thoughts: match from_hub.thoughts {
                 History::Unknown if passes => Thoughts::Proven,
                 History::Refused | History::Unknown => Thoughts::Nothing,

@@ -115,7 +115,7 @@ fn document<'r>(
         Media::Inline { mime_type, base64 } if style.takes_files => Ok(WirePart::File {
             file: File {
                 file_data: data_url(mime_type, base64),
-                filename: name.map_or_else(|| made_name(mime_type), Cow::Borrowed),
+                filename: file_name(name, mime_type),
             },
             cache_control,
         }),
@@ -149,16 +149,17 @@ fn named_text<'r>(name: Option<&str>, text: &str, cache_control: Option<CacheMar
     }
 }
 
-/// A name for a document without one, which `OpenAI` refuses.
-fn made_name(mime_type: &str) -> Cow<'static, str> {
-    match mime_type {
-        "application/pdf" => Cow::Borrowed("document.pdf"),
-        "text/plain" => Cow::Borrowed("document.txt"),
-        _ => {
-            let subtype = mime_type.rsplit(['/', '+']).next().unwrap_or(mime_type);
-            Cow::Owned(format!("document.{subtype}"))
-        }
+/// The name of a document, made where there is none, and with an ending: `OpenAI` refuses a file without a name and tells
+/// its type by that.
+fn file_name<'r>(name: Option<&'r str>, mime_type: &str) -> Cow<'r, str> {
+    if let Some(name) = name.filter(|name| name.contains('.')) {
+        return Cow::Borrowed(name);
     }
+    let ending = match mime_type {
+        "text/plain" => "txt",
+        _ => mime_type.rsplit(['/', '+', '.']).next().unwrap_or(mime_type),
+    };
+    Cow::Owned(format!("{}.{ending}", name.unwrap_or("document")))
 }
 
 fn data_url(mime_type: &str, base64: &str) -> String {

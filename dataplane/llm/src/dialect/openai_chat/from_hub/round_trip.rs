@@ -22,6 +22,7 @@ const EVERYTHING: Style = Style {
     is_original: true,
     instructor: "developer",
     output_cap: "max_completion_tokens",
+    asks_for_usage: true,
     thoughts: Thoughts::Proven,
     cache_marks: true,
     takes_files: true,
@@ -66,7 +67,7 @@ fn part() -> impl Strategy<Value = Value> {
         let image = with(json!({ "url": url }), "detail", detail);
         with(json!({"type": "image_url", "image_url": image}), "cache_control", mark)
     });
-    let file = (text(), mark()).prop_map(|(name, mark)| {
+    let file = ("[a-z]{0,3}\\.pdf", mark()).prop_map(|(name, mark)| {
         let file = json!({"file_data": "data:application/pdf;base64,AA==", "filename": name});
         with(json!({"type": "file", "file": file}), "cache_control", mark)
     });

@@ -490,6 +490,8 @@ fn documents_go_as_the_server_takes_them_or_are_refused() {
     assert_eq!(sent(&openai::OPENAI, inline("application/pdf"), None).unwrap(), pdf);
     let named = sent(&openai::OPENAI, inline("application/pdf"), Some("a.pdf")).unwrap();
     assert_eq!(named["file"]["filename"], "a.pdf");
+    let named = sent(&openai::OPENAI, inline("text/plain"), Some("Notes")).unwrap();
+    assert_eq!(named["file"]["filename"], "Notes.txt");
     let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,SGk="}});
     assert_eq!(sent(&groq::GROQ, inline("image/png"), None).unwrap(), image);
     for rules in [&openai::OPENAI, &deepseek::DEEPSEEK] {
@@ -600,4 +602,8 @@ fn a_stream_is_asked_for_its_usage_where_it_must_be() {
         (asked(&groq::GROQ), asked(&mistral::MISTRAL)),
         (Value::Null, Value::Null)
     );
+    request.include_usage = true;
+    let asked = |rules: &Rules| encode(rules, "m", &request).0["stream_options"].clone();
+    assert_eq!(asked(&openai::OPENAI), json!({"include_usage": true}));
+    assert_eq!(asked(&together::TOGETHER), Value::Null);
 }
