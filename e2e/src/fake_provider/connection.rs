@@ -11,13 +11,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::{self, Asked, MEBIBYTE};
+use super::asked::{self, Asked, Pieces};
 use super::behaviour::Behaviour;
+use super::compressed::{self, MEBIBYTE};
 use super::request::Request;
+use super::wire::{Body, Call, Endpoint, Speech, Wire};
 use super::{RECEIVED_MAX, Received, Shared};
 
 /// How long a hanging behaviour hangs: longer than any deadline under test, shorter than a stuck CI run.
 const HANG: Duration = Duration::from_secs(120);
+/// Events of text before a stream breaks.
+const BEGINNING: u32 = 2;
 
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
@@ -47,14 +51,20 @@ impl Connection {
     async fn serve(mut self) -> Result<()> {
         self.socket.set_nodelay(true)?;
         while let Some(request) = Request::read(&mut self.socket, &mut self.buffer).await? {
-            if request.path == "/_fake/received" {
-                let received: Vec<_> = self.shared.state().received.iter().cloned().collect();
+            if let Some(query) = request.path.strip_prefix("/_fake/received") {
+                let after = query.strip_prefix("?after=").and_then(|id| id.parse::<usize>().ok());
+                let is_wanted = |received: &&Received| after.is_none_or(|after| received.id > after);
+                let received: Vec<_> = self.shared.state().received.iter().filter(is_wanted).cloned().collect();
                 self.whole(200, &[], json!(received).to_string().as_bytes()).await?;
                 continue;
             }
-            let asked = Asked::of(&request);
-            let behaviour = self.record(&request, &asked);
-            match self.play(&request, &asked, behaviour).await {
+            let (wire, asked) = Wire::of(&request);
+            let behaviour = self.record(&request, wire, &asked);
+            let played = match wire.refusal(&request, &asked) {
+                Some(refusal) => self.body(&refusal).await,
+                None => self.play(&request, wire, &asked, behaviour).await,
+            };
+            match played {
                 Ok(()) => self.shared.update(self.id, |r| r.finished = true),
                 Err(error) => return Err(self.note(error)),
             }
@@ -63,7 +73,7 @@ impl Connection {
     }
 
     /// Writes the request down and takes its behaviour from the queue or from its model.
-    fn record(&mut self, request: &Request, asked: &Asked) -> Option<Behaviour> {
+    fn record(&mut self, request: &Request, wire: Wire, asked: &Asked) -> Option<Behaviour> {
         let mut state = self.shared.state();
         self.id = state.count;
         state.count += 1;
@@ -81,7 +91,16 @@ impl Connection {
             hung_up: false,
             hung_up_at_ms: None,
         });
-        let behaviour = state.queue.pop_front().or_else(|| Behaviour::named(&asked.model));
+        // An endpoint without a model has nothing to be named by.
+        let is_nameless = asked.model.is_empty() && matches!(wire.endpoint, Endpoint::Computed(_));
+        let named = || {
+            if is_nameless {
+                Some(Behaviour::CHAT)
+            } else {
+                Behaviour::named(&asked.model)
+            }
+        };
+        let behaviour = state.queue.pop_front().or_else(named);
         drop(state);
         self.shared.changed.send_modify(|n| *n += 1);
         behaviour
@@ -99,58 +118,26 @@ impl Connection {
         error
     }
 
-    async fn play(&mut self, request: &Request, asked: &Asked, behaviour: Option<Behaviour>) -> Result<()> {
-        if request.method == "GET" && request.path.ends_with("/models") {
-            return self.whole(200, &[], &answer::models()).await;
-        }
+    async fn play(&mut self, request: &Request, wire: Wire, asked: &Asked, behaviour: Option<Behaviour>) -> Result<()> {
         let Some(behaviour) = behaviour else {
             let message = format!("The model `{}` does not exist", asked.model);
-            return self.whole(404, &[], &answer::error(404, &message)).await;
+            return self.body(&wire.family.error(404, &message, None)).await;
         };
         match behaviour {
-            Behaviour::Chat { events, every, usage } if asked.stream => self.stream(asked, events, every, usage).await,
-            Behaviour::Chat { every, usage, .. } => {
-                self.pause(every).await?;
-                self.whole(
-                    200,
-                    &[],
-                    &answer::whole(asked, "Xin chào from the fake provider.", usage),
-                )
-                .await
-            }
-            Behaviour::Echo => {
-                let echo = json!({"method": request.method, "path": request.path, "headers": request.headers,
-                    "body": String::from_utf8_lossy(&request.body)});
-                self.whole(200, &[], &answer::whole(asked, &echo.to_string(), true))
-                    .await
-            }
             Behaviour::Status {
                 status,
                 retry_after_s,
                 repeats_credential,
-            } => self.status(request, status, retry_after_s, repeats_credential).await,
+            } => {
+                let message = match asked::credential(request) {
+                    Some(credential) if repeats_credential => format!("Incorrect API key provided: {credential}."),
+                    _ => format!("the fake provider says {status}"),
+                };
+                self.body(&wire.family.error(status, &message, retry_after_s)).await
+            }
             Behaviour::Redirect => self.whole(307, &[("location", "/v1/elsewhere")], b"").await,
             Behaviour::Hang => self.pause(HANG).await,
-            Behaviour::HangMidBody => {
-                let body = answer::whole(asked, "half", true);
-                self.half(&body).await?;
-                self.pause(HANG).await
-            }
-            Behaviour::CutMidBody => {
-                self.half(&answer::whole(asked, "half", true)).await?;
-                Err(ErrorKind::Interrupted.into())
-            }
-            Behaviour::HangMidStream => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                self.pause(HANG).await
-            }
             Behaviour::Reset => self.reset(),
-            Behaviour::ResetMidStream => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                // The events must have left before the reset, which discards what is still unsent or unread.
-                self.pause(Duration::from_millis(50)).await?;
-                self.reset()
-            }
             Behaviour::Garbage => {
                 self.socket
                     .write_all(b"\x16\x03\x01\x02\x00 this is no HTTP at all \xff\xfe\r\n\r\n")
@@ -166,72 +153,159 @@ impl Connection {
                 )
                 .await
             }
-            Behaviour::LongLine(bytes) => self.long_line(bytes).await,
-            Behaviour::BigAnswer(bytes) => self.big_answer(asked, bytes).await,
-            Behaviour::Gzip => {
-                let body = answer::gzip(&answer::whole(asked, "compressed", true));
-                self.whole(200, &[("content-encoding", "gzip")], &body).await
+            behaviour => match wire.endpoint {
+                Endpoint::Speech(speech) => self.speak(request, speech, asked, behaviour).await,
+                Endpoint::Computed(compute) => {
+                    if let Behaviour::Chat { every, .. } = behaviour {
+                        self.pause(every).await?;
+                    }
+                    let body = compute(&mut Call {
+                        request,
+                        path: request.path.split('?').next().unwrap_or_default(),
+                        asked,
+                        stored: &mut self.shared.state().stored,
+                    });
+                    match behaviour {
+                        Behaviour::HangMidBody => {
+                            self.half(&body.bytes).await?;
+                            self.pause(HANG).await
+                        }
+                        Behaviour::CutMidBody => {
+                            self.half(&body.bytes).await?;
+                            Err(ErrorKind::Interrupted.into())
+                        }
+                        _ => self.body(&body).await,
+                    }
+                }
+            },
+        }
+    }
+
+    /// The behaviours that are about what a model says.
+    async fn speak(
+        &mut self,
+        request: &Request,
+        speech: &dyn Speech,
+        asked: &Asked,
+        behaviour: Behaviour,
+    ) -> Result<()> {
+        match behaviour {
+            Behaviour::Chat { events, every, usage } if asked.stream => {
+                self.stream(speech, asked, events, every, usage).await
             }
-            Behaviour::GzipBomb(bytes) => self.gzip_bomb(asked, bytes).await,
+            Behaviour::Chat { every, usage, .. } => {
+                self.pause(every).await?;
+                self.whole(200, &[], &speech.whole(asked, &asked.text(), usage)).await
+            }
+            Behaviour::Echo => {
+                let echo = json!({"method": request.method, "path": request.path, "headers": request.headers,
+                    "body": String::from_utf8_lossy(&request.body)});
+                self.whole(200, &[], &speech.whole(asked, &echo.to_string(), true))
+                    .await
+            }
+            Behaviour::HangMidBody => {
+                self.half(&speech.whole(asked, "half", true)).await?;
+                self.pause(HANG).await
+            }
+            Behaviour::CutMidBody => {
+                self.half(&speech.whole(asked, "half", true)).await?;
+                Err(ErrorKind::Interrupted.into())
+            }
+            Behaviour::HangMidStream => {
+                self.beginning(speech, asked).await?;
+                self.pause(HANG).await
+            }
+            Behaviour::ResetMidStream => {
+                self.beginning(speech, asked).await?;
+                // The events must have left before the reset, which discards what is still unsent or unread.
+                self.pause(Duration::from_millis(50)).await?;
+                self.reset()
+            }
             Behaviour::CutBeforeDone => {
-                self.events(asked, 2, Duration::ZERO).await?;
+                self.beginning(speech, asked).await?;
                 self.chunk(b"").await
             }
             Behaviour::ErrorEvent => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                self.chunk(&answer::error_event()).await?;
+                self.beginning(speech, asked).await?;
+                self.chunk(&speech.error_event(&asked.without_tool(), BEGINNING))
+                    .await?;
                 self.chunk(b"").await
             }
+            Behaviour::LongLine(bytes) => self.long_line(speech, bytes).await,
+            Behaviour::BigAnswer(bytes) => self.big_answer(speech, asked, bytes).await,
+            Behaviour::Gzip => {
+                let body = compressed::gzip(&speech.whole(asked, "compressed", true));
+                self.whole(200, &[("content-encoding", "gzip")], &body).await
+            }
+            Behaviour::GzipBomb(bytes) => self.gzip_bomb(speech, asked, bytes).await,
+            Behaviour::Status { .. }
+            | Behaviour::Redirect
+            | Behaviour::Hang
+            | Behaviour::Reset
+            | Behaviour::Garbage
+            | Behaviour::NotJson => unreachable!("played before anybody speaks"),
         }
     }
 
-    async fn status(
+    async fn stream(
         &mut self,
-        request: &Request,
-        status: u16,
-        retry_after_s: Option<u32>,
-        repeats: bool,
+        speech: &dyn Speech,
+        asked: &Asked,
+        events: u32,
+        every: Duration,
+        usage: bool,
     ) -> Result<()> {
-        let seconds = retry_after_s.map(|s| s.to_string());
-        let headers: Vec<_> = seconds.iter().map(|s| ("retry-after", s.as_str())).collect();
-        let message = match request.header("authorization") {
-            Some(credential) if repeats => format!("Incorrect API key provided: {credential}."),
-            _ => format!("the fake provider says {status}"),
-        };
-        self.whole(status, &headers, &answer::error(status, &message)).await
-    }
-
-    async fn stream(&mut self, asked: &Asked, events: u32, every: Duration, usage: bool) -> Result<()> {
+        let said = asked.pieces(speech.piece(asked), events);
         if let Some(tool) = &asked.tool {
-            self.stream_head().await?;
-            for event in answer::tool_events(&asked.model, tool) {
+            self.opening(speech, asked).await?;
+            for event in speech.call(asked, tool) {
                 self.event(&event).await?;
             }
         } else {
-            self.events(asked, events, every).await?;
+            self.texts(speech, asked, &said, every).await?;
         }
-        self.chunk(&answer::stream_end(asked, usage)).await?;
+        self.chunk(&speech.ending(asked, &said, usage)).await?;
         self.chunk(b"").await
     }
 
-    /// A stream's head and its content events, each at its time from the start, so that delays do not add up.
-    async fn events(&mut self, asked: &Asked, events: u32, every: Duration) -> Result<()> {
-        self.stream_head().await?;
-        let event = answer::content_event(&asked.model);
-        let started = Instant::now();
-        for n in 1..=events {
-            if !every.is_zero() {
-                self.pause_until(started + every * n).await?;
-            }
-            self.event(&event).await?;
+    /// The first two events of text, of a stream that will not end well.
+    async fn beginning(&mut self, speech: &dyn Speech, asked: &Asked) -> Result<()> {
+        let asked = asked.without_tool();
+        let said = asked.pieces(speech.piece(&asked), BEGINNING);
+        self.texts(speech, &asked, &said, Duration::ZERO).await
+    }
+
+    async fn opening(&mut self, speech: &dyn Speech, asked: &Asked) -> Result<()> {
+        self.stream_head(speech.stream_type()).await?;
+        for event in speech.opening(asked) {
+            self.chunk(&event).await?;
         }
         Ok(())
     }
 
-    async fn stream_head(&mut self) -> Result<()> {
-        self.socket
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: req_fake\r\n\r\n")
-            .await
+    /// A stream's opening and its text, each event at its time from the start, so that delays do not add up.
+    async fn texts(&mut self, speech: &dyn Speech, asked: &Asked, said: &Pieces, every: Duration) -> Result<()> {
+        self.opening(speech, asked).await?;
+        // Made once where every event is the same: the bench sends millions.
+        let same = (said.repeat() && !speech.is_numbered()).then(|| speech.text(asked, said.get(0), 0));
+        let started = Instant::now();
+        for index in 0..said.count() {
+            if !every.is_zero() {
+                self.pause_until(started + every * (index + 1)).await?;
+            }
+            match &same {
+                Some(event) => self.event(event).await?,
+                None => self.event(&speech.text(asked, said.get(index), index)).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn stream_head(&mut self, kind: &str) -> Result<()> {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\nx-request-id: req_fake\r\n\r\n"
+        );
+        self.socket.write_all(head.as_bytes()).await
     }
 
     async fn event(&mut self, event: &[u8]) -> Result<()> {
@@ -245,6 +319,15 @@ impl Connection {
         chunk.extend_from_slice(bytes);
         chunk.extend_from_slice(b"\r\n");
         self.socket.write_all(&chunk).await
+    }
+
+    async fn body(&mut self, body: &Body) -> Result<()> {
+        let headers: Vec<_> = body
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        self.whole_as(body.kind, body.status, &headers, &body.bytes).await
     }
 
     async fn whole(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
@@ -264,8 +347,8 @@ impl Connection {
         self.socket.write_all(&answer).await
     }
 
-    async fn big_answer(&mut self, asked: &Asked, bytes: usize) -> Result<()> {
-        let [before, after] = answer::around_content(asked);
+    async fn big_answer(&mut self, speech: &dyn Speech, asked: &Asked, bytes: usize) -> Result<()> {
+        let [before, after] = compressed::around_text(speech, asked);
         let mebibytes = bytes / MEBIBYTE;
         let length = before.len() + mebibytes * MEBIBYTE + after.len();
         self.socket
@@ -279,8 +362,8 @@ impl Connection {
         self.socket.write_all(&after).await
     }
 
-    async fn gzip_bomb(&mut self, asked: &Asked, bytes: usize) -> Result<()> {
-        let [beginning, mebibyte] = answer::gzip_bomb(asked);
+    async fn gzip_bomb(&mut self, speech: &dyn Speech, asked: &Asked, bytes: usize) -> Result<()> {
+        let [beginning, mebibyte] = compressed::gzip_bomb(speech, asked);
         let mebibytes = bytes / MEBIBYTE;
         let length = beginning.len() + mebibytes * mebibyte.len();
         self.socket
@@ -293,8 +376,8 @@ impl Connection {
         Ok(())
     }
 
-    async fn long_line(&mut self, bytes: usize) -> Result<()> {
-        self.stream_head().await?;
+    async fn long_line(&mut self, speech: &dyn Speech, bytes: usize) -> Result<()> {
+        self.stream_head(speech.stream_type()).await?;
         self.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"").await?;
         let piece = vec![b'x'; 64 * 1024];
         for _ in 0..bytes / piece.len() {
