@@ -9,7 +9,8 @@ use headgate_e2e::fake_provider::{Behaviour, FakeProvider};
 /// that share OpenAI's paths stand under /deepseek/v1, /groq/openai/v1, /mistral/v1 and /together/v1.
 ///
 /// Besides the names printed at start it understands `status-N`, `status-N-after-SECONDS`, `events-N-every-Mms`,
-/// `line-Nmb`, `answer-Nmb` and `bomb-Nmb`. What it received is at `GET /_fake/received`.
+/// `line-Nmb`, `answer-Nmb` and `bomb-Nmb`. What it received is at `GET /_fake/received`, with
+/// `?holding=TEXT` only what has that text in its body.
 #[derive(Parser)]
 struct Arguments {
     /// Where to listen.

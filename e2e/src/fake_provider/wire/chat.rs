@@ -117,13 +117,17 @@ impl Speech for Chat {
     /// Finish, usage if asked for (from some: always, and in the finish), and `[DONE]`.
     fn ending(&self, asked: &Asked, _said: &Pieces, usage: bool) -> Vec<u8> {
         let mut finish = chunk(&asked.model, &json!({}), Some(self.finish(asked)));
+        let mut has_usage = !usage;
         match self.0 {
             Family::Groq if usage => finish["x_groq"] = json!({"id": "req_fake", "usage": counts()}),
-            Family::Mistral | Family::Together if usage => finish["usage"] = counts(),
+            Family::Mistral | Family::Together if usage => {
+                finish["usage"] = counts();
+                has_usage = true;
+            }
             _ => {}
         }
         let mut end = unnamed(&finish);
-        if usage && asked.include_usage {
+        if asked.include_usage && !has_usage {
             end.extend(unnamed(
                 &json!({"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": CREATED_S,
                 "model": asked.model, "choices": [], "usage": counts()}),
