@@ -10,6 +10,7 @@ mod behaviour;
 mod compressed;
 mod connection;
 mod form;
+mod play;
 mod request;
 mod sample;
 mod wire;

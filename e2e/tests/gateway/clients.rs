@@ -1,12 +1,14 @@
 //! The released clients against the built gateway, and the providers' own clients against the fake provider; their tests
 //! stand in `e2e/clients/`.
 
+mod table;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 
 use headgate_e2e::fake_provider::FakeProvider;
 use headgate_e2e::gateway::Gateway;
-use headgate_e2e::manifests::VIRTUAL_KEY;
+use headgate_e2e::manifests::{self, VIRTUAL_KEY};
 use headgate_e2e::workspace::{root, set_up};
 use tokio::process::Command;
 
@@ -85,4 +87,27 @@ async fn the_providers_own_clients_read_the_fake_provider() {
     let command = python("judge");
     let provider = FakeProvider::start().await;
     run(command, &provider, None).await;
+}
+
+/// The matrix of `clients/matrix.json`: one provider and one gateway for all of it, both languages at once. Cells tell their
+/// requests by a text of their own.
+#[tokio::test]
+async fn every_client_over_every_provider() {
+    let folder = tempfile::tempdir().expect("a folder for outcomes");
+    let outcomes = ["python.json", "node.json"].map(|file| folder.path().join(file));
+    let mut python = python("matrix");
+    python.env("HEADGATE_MATRIX_OUTCOMES", &outcomes[0]);
+    let node = node("matrix/matrix.test.mjs");
+    let provider = FakeProvider::start().await;
+    let origin = format!("http://{}", provider.address());
+    let gateway = Gateway::serving(&manifests::every_provider(&origin)).await;
+    let Some(mut node) = node else {
+        return run(python, &provider, Some(&gateway)).await;
+    };
+    node.env("HEADGATE_MATRIX_OUTCOMES", &outcomes[1]);
+    tokio::join!(
+        run(python, &provider, Some(&gateway)),
+        run(node, &provider, Some(&gateway))
+    );
+    table::check(&[&outcomes[0], &outcomes[1]]);
 }

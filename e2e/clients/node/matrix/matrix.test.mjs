@@ -35,7 +35,9 @@ function checkSaid(said, cell, client, text = TEXT) {
 
 async function loop(client, cell, streamed) {
   const said = await client.loop(cell.model(), cell.question, streamed);
-  assert.deepEqual([said.name, said.arguments, said.text], ['get_weather', { city: 'Hanoi' }, TEXT]);
+  assert.deepEqual([said.name, said.arguments], ['get_weather', { city: 'Hanoi' }]);
+  // Vercel's SDK streams every turn of a loop.
+  assert.ok(said.text === TEXT || (streamed && said.text.startsWith(PIECE)), said.text);
   assert.equal((await cell.received()).length, 2, 'one turn for the call, one for its result');
 }
 

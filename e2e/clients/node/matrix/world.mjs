@@ -45,7 +45,7 @@ export class Cell {
   }
 
   /** Whether the provider sees the hang-up in time. */
-  async hungUp(withinMs = 1000) {
+  async hungUp(withinMs = 5000) {
     const deadline = Date.now() + withinMs;
     while (Date.now() < deadline) {
       if ((await this.received()).some((request) => request.hung_up)) return true;

@@ -8,7 +8,7 @@ import pytest
 from facts import PIECE, SAMPLE, TEXT, THOUGHT, URL, WEATHER
 from pydantic import BaseModel
 
-CLIENT = openai.OpenAI(base_url=f"{URL}/v1", api_key="sk-judge", max_retries=0, timeout=20)
+CLIENT = openai.OpenAI(base_url=f"{URL}/api.openai.com/v1", api_key="sk-judge", max_retries=0, timeout=20)
 AZURE = openai.AzureOpenAI(
     azure_endpoint=URL, api_key="key", api_version="2024-10-21", max_retries=0, timeout=20
 )

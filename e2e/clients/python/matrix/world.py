@@ -58,7 +58,7 @@ class Cell:
         with urllib.request.urlopen(f"{PROVIDER_URL}/_fake/received?holding={self.mark}", timeout=10) as answer:
             return json.load(answer)
 
-    def hung_up(self, within_s=1):
+    def hung_up(self, within_s=5):
         """Whether the provider sees the hang-up in time."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:

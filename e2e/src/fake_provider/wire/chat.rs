@@ -21,6 +21,7 @@ pub(super) fn of(family: Family) -> &'static dyn Speech {
         Family::Groq => &Chat(Family::Groq),
         Family::Mistral => &Chat(Family::Mistral),
         Family::Together => &Chat(Family::Together),
+        Family::Bare => &Chat(Family::Bare),
         _ => &Chat(Family::OpenAI),
     }
 }
@@ -89,6 +90,8 @@ impl Speech for Chat {
             let mut delta = json!({"role": "assistant", "content": ""});
             self.add_thought(&mut delta);
             events.push(event(&asked.model, &delta, None));
+        } else if asked.tool.is_none() && self.0 != Family::Bare {
+            events.push(event(&asked.model, &json!({"role": "assistant", "content": ""}), None));
         }
         events
     }
@@ -146,7 +149,7 @@ impl Speech for Chat {
 
 impl Chat {
     fn shows_thoughts(&self) -> bool {
-        !matches!(self.0, Family::OpenAI | Family::Azure)
+        !matches!(self.0, Family::Bare | Family::OpenAI | Family::Azure)
     }
 
     fn add_thought(&self, message: &mut Value) {

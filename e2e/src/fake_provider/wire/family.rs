@@ -7,6 +7,8 @@ use super::Body;
 /// A service, as far as its errors are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Family {
+    /// `OpenAI`'s shapes at their barest, under `/v1` itself: what tests of framing and benches call, who count bytes.
+    Bare,
     OpenAI,
     Azure,
     DeepSeek,
@@ -22,9 +24,10 @@ pub(in super::super) enum Family {
 
 impl Family {
     /// One fake plays all who have `OpenAI`'s paths: they are told apart by a first segment of our own, but for Azure,
-    /// which has one.
+    /// which has one. Any other segment is `OpenAI` or who does not differ from it.
     pub(super) fn of_openai_path(path: &str) -> Self {
         match path.split('/').nth(1) {
+            Some("v1") => Self::Bare,
             Some("openai") => Self::Azure,
             Some("deepseek") => Self::DeepSeek,
             Some("groq") => Self::Groq,
@@ -41,7 +44,7 @@ impl Family {
             headers.push(("retry-after", seconds.to_string()));
         }
         let value = match self {
-            Self::OpenAI | Self::DeepSeek | Self::Groq | Self::Together => openai(status, message),
+            Self::Bare | Self::OpenAI | Self::DeepSeek | Self::Groq | Self::Together => openai(status, message),
             Self::Azure => json!({"error": {"code": azure_code(status), "message": message}}),
             Self::Mistral => json!({"object": "error", "message": message, "type": mistral_type(status), "param": null,
                 "code": status.to_string()}),

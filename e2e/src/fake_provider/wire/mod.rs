@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn a_path_says_whose_service_it_is_and_often_the_model() {
-        check("/v1/chat/completions", Family::OpenAI, "from-body");
+        check("/v1/chat/completions", Family::Bare, "from-body");
+        check("/api.openai.com/v1/chat/completions", Family::OpenAI, "from-body");
         check("/v1/messages?beta=true", Family::Anthropic, "from-body");
         check(
             "/v1beta/models/chat:streamGenerateContent?alt=sse",
@@ -283,6 +284,6 @@ mod tests {
         check("/mistral/v1/chat/completions", Family::Mistral, "from-body");
         check("/v2/chat", Family::Cohere, "from-body");
         check("/api/chat", Family::Ollama, "from-body");
-        check("/v1/elsewhere", Family::OpenAI, "from-body");
+        check("/v1/elsewhere", Family::Bare, "from-body");
     }
 }
