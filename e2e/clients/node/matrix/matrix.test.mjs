@@ -64,7 +64,9 @@ const CHECKS = {
   count: async (client, cell) => assert.ok((await client.count(cell.model(), cell.question)) > 0),
   async vectors(client, cell) {
     const texts = [cell.question, `once more ${cell.mark}`];
-    assert.deepEqual(await client.vectors(cell.model(), texts), [[0.25, -0.5], [0.25, -0.5]]);
+    const made = await client.vectors(cell.model(), texts);
+    if (cell.provider === 'echo') return assert.ok(made.length === 2 && made[0].length > 0);
+    assert.deepEqual(made, [[0.25, -0.5], [0.25, -0.5]]);
   },
   async errors(client, cell) {
     const throws = (asked, status) =>

@@ -11,6 +11,7 @@ from world import API_KEY, BASE_URL, RESULT, SCHEMA, Said  # noqa: E402
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
+litellm.DEFAULT_MAX_RETRIES = 0  # embeddings take a `max_retries` of 0 for none given
 TOOLS = [{"type": "function", "function": FUNCTION}]
 
 
@@ -104,11 +105,14 @@ class Chat(LiteLLM):
 class Embeddings(LiteLLM):
     endpoint = "embeddings"
 
+    def embed(self, model, texts, key=API_KEY):
+        return self.ask(litellm.embedding, model, key, input=texts)
+
     def text(self, model, question):
-        return self.ask(litellm.embedding, model, input=[question])
+        return self.embed(model, [question])
 
     def stranger(self, model, question):
-        return self.ask(litellm.embedding, model, input=[question], key="vk-nobody-has-this-key-0000000000000")
+        return self.embed(model, [question], "vk-nobody-has-this-key-0000000000000")
 
     def vectors(self, model, texts):
-        return [item["embedding"] for item in self.ask(litellm.embedding, model, input=texts).data]
+        return [item["embedding"] for item in self.embed(model, texts).data]

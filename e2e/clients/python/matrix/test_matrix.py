@@ -96,7 +96,11 @@ def count(client, cell):
 
 def vectors(client, cell):
     texts = [cell.question, f"once more {cell.mark}"]
-    assert client.vectors(cell.model(), texts) == [[0.25, -0.5]] * 2
+    made = client.vectors(cell.model(), texts)
+    if cell.provider == "echo":
+        assert len(made) == 2 and len(made[0]) == len(made[1]) > 0
+    else:
+        assert made == [[0.25, -0.5]] * 2
 
 
 def errors(client, cell):
