@@ -122,7 +122,7 @@ pub fn every_provider(origin: &str) -> String {
             .then(|| document.split_once("metadata: {name: ")?.1.split_once(','))
             .flatten();
         let Some((provider, _)) = provider else {
-            write!(yaml, "{document}---\n").expect(IN_MEMORY);
+            writeln!(yaml, "{document}---").expect(IN_MEMORY);
             continue;
         };
         let models = |more: &str| {

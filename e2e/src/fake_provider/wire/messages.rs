@@ -62,7 +62,7 @@ impl Speech for Messages {
         }
         content.push(match &asked.tool {
             Some(tool) => tool_block(tool, &tool.arguments),
-            None => json!({"type": "text", "text": text, "citations": null}),
+            None => json!({"type": "text", "text": text}),
         });
         let mut message = message(asked, &content);
         message["stop_reason"] = stop_reason(asked).into();
