@@ -125,13 +125,7 @@ pub fn every_provider(origin: &str) -> String {
             writeln!(yaml, "{document}---").expect(IN_MEMORY);
             continue;
         };
-        let models = |more: &str| {
-            let one = |model| format!("{{name: {provider}/{model}, upstreamModel: {model}{more}}}");
-            format!("[{}]", EVERYWHERE.map(one).join(", "))
-        };
-        let document = document
-            .replace("${MODELS}", &models(""))
-            .replace("${MODELS, publisher: anthropic}", &models(", publisher: anthropic"));
+        let document = with_models(document, provider);
         write!(
             yaml,
             "{document}---\napiVersion: headgate.dev/v1alpha1\nkind: RoutePolicy\n\
@@ -141,6 +135,24 @@ pub fn every_provider(origin: &str) -> String {
         .expect(IN_MEMORY);
     }
     yaml
+}
+
+/// `document` with the models that stand for `${MODELS}`, `${MODELS, publisher: NAME}` or `${MODELS, embeddings: PREFIX}`.
+fn with_models(document: &str, provider: &str) -> String {
+    let (before, rest) = document.split_once("${MODELS").expect("every provider has models");
+    let (options, after) = rest.split_once('}').expect("a brace that opens also closes");
+    let publisher = if options.contains("publisher") { options } else { "" };
+    let embeddings = options.strip_prefix(", embeddings: ").unwrap_or_default();
+    let models: Vec<_> = EVERYWHERE
+        .iter()
+        .flat_map(|model| {
+            [
+                format!("{{name: {provider}/{model}, upstreamModel: {model}{publisher}}}"),
+                format!("{{name: {provider}/embed-{model}, upstreamModel: {embeddings}{model}{publisher}}}"),
+            ]
+        })
+        .collect();
+    format!("{before}[{}]{after}", models.join(", "))
 }
 
 /// A Secret with one entry.

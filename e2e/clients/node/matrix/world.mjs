@@ -30,14 +30,15 @@ export const PIXEL =
 
 /** One question, told from all others by a mark in its text, and what became of it at the provider. */
 export class Cell {
-  constructor(provider) {
+  constructor(provider, endpoint) {
     this.provider = provider;
+    this.models = endpoint === 'embeddings' ? 'embed-' : '';
     this.mark = randomUUID().replaceAll('-', '');
     this.question = `Xin chào ${this.mark}`;
   }
 
   model(behaviour = 'chat') {
-    return `${this.provider}/${behaviour}`;
+    return `${this.provider}/${this.models}${behaviour}`;
   }
 
   async received() {

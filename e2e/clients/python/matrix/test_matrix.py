@@ -94,13 +94,16 @@ def count(client, cell):
     assert client.count(cell.model(), cell.question) > 0
 
 
-def vectors(client, cell):
-    texts = [cell.question, f"once more {cell.mark}"]
-    made = client.vectors(cell.model(), texts)
+def vectors(client, cell, count=2):
+    made = client.vectors(cell.model(), [f"{cell.question} {n}" for n in range(count)])
     if cell.provider == "echo":
-        assert len(made) == 2 and len(made[0]) == len(made[1]) > 0
+        assert len(made) == count and len(made[0]) > 0
     else:
-        assert made == [[0.25, -0.5]] * 2
+        assert made == [[0.25, -0.5]] * count
+
+
+def one_vector(client, cell):
+    vectors(client, cell, count=1)
 
 
 def errors(client, cell):
@@ -143,6 +146,7 @@ CHECKS = {
     "schema": schema,
     "thinking": thinking,
     "count": count,
+    "one vector": one_vector,
     "vectors": vectors,
     "errors": errors,
     "abort": abort,
@@ -161,7 +165,7 @@ def cells():
 
 @pytest.mark.parametrize(("client", "feature", "provider"), cells())
 def test_cell(client, feature, provider, outcome):
-    cell = Cell(provider)
+    cell = Cell(provider, client.endpoint)
     check = CHECKS[feature]
     if rule("does not apply", client, feature, provider):
         outcome("does not apply")

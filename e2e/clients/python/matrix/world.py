@@ -46,13 +46,14 @@ class Said:
 class Cell:
     """One question, told from all others by a mark in its text, and what became of it at the provider."""
 
-    def __init__(self, provider):
+    def __init__(self, provider, endpoint):
         self.provider = provider
+        self.models = "embed-" if endpoint == "embeddings" else ""
         self.mark = uuid.uuid4().hex
         self.question = f"Xin chào {self.mark}"
 
     def model(self, behaviour="chat"):
-        return f"{self.provider}/{behaviour}"
+        return f"{self.provider}/{self.models}{behaviour}"
 
     def received(self):
         with urllib.request.urlopen(f"{PROVIDER_URL}/_fake/received?holding={self.mark}", timeout=10) as answer:

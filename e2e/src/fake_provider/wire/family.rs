@@ -64,6 +64,12 @@ impl Family {
         if self == Self::Anthropic {
             headers.push(("request-id", "req_fake".to_owned()));
         }
+        // AWS has no 401.
+        let status = if self == Self::Bedrock && status == 401 {
+            403
+        } else {
+            status
+        };
         Body {
             status,
             headers,
@@ -139,7 +145,8 @@ fn bedrock_type(status: u16, message: &str) -> &'static str {
     match status {
         400 => "ValidationException",
         403 if message.contains("signature") => "InvalidSignatureException",
-        401 | 403 => "AccessDeniedException",
+        401 => "UnrecognizedClientException",
+        403 => "AccessDeniedException",
         404 => "ResourceNotFoundException",
         408 => "ModelTimeoutException",
         424 => "ModelErrorException",

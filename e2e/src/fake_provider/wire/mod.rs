@@ -203,6 +203,11 @@ fn elsewhere(path: &str) -> Option<(Family, Endpoint)> {
 /// `OpenAI`'s paths, whoever serves them.
 fn openai(request: &Request, path: &str, family: Family) -> Endpoint {
     use Endpoint::{Computed, Speech};
+    // A deployment may have any name, that of an endpoint too.
+    let below_deployment = path
+        .strip_prefix("/openai/deployments/")
+        .and_then(|rest| rest.find('/').map(|at| &rest[at..]));
+    let path = below_deployment.unwrap_or(path);
     let has = |name: &str| path.ends_with(name) || path.contains(&format!("{name}/"));
     match () {
         () if path.ends_with("/chat/completions") => Speech(chat::of(family)),
@@ -276,6 +281,11 @@ mod tests {
         check("/model/eu.chat%3A0/converse", Family::Bedrock, "eu.chat:0");
         check(
             "/openai/deployments/chat/chat/completions?api-version=2024-10-21",
+            Family::Azure,
+            "chat",
+        );
+        check(
+            "/openai/deployments/chat/completions?api-version=2024-10-21",
             Family::Azure,
             "chat",
         );
