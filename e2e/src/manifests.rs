@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::fake_provider::Behaviour;
+use crate::fake_provider::{ACCESS_KEY_ID, Behaviour, SECRET_ACCESS_KEY};
+use crate::workspace::root;
 
 /// The key callers use. Unlike any other text, so that a search for it in logs proves something.
 pub const VIRTUAL_KEY: &str = "vk-canary-caller-7Qd2mXwB9sLr4TzKc8HnVf3Y";
@@ -31,6 +32,8 @@ const MODELS: [&str; 13] = [
     "answer-2mb",
     "bomb-200mb",
 ];
+
+const IN_MEMORY: &str = "writing to a string does not fail";
 
 /// Deadlines of the provider, as `timeouts` of the manifest: short, since tests wait for them.
 pub const SHORT_TIMEOUTS: &str = "{connect: 1s, firstToken: 2s, idle: 2s, total: 60s}";
@@ -68,7 +71,7 @@ spec:
         } else {
             ""
         };
-        writeln!(yaml, "  - {{name: {model}{price}}}").expect("writing to a string does not fail");
+        writeln!(yaml, "  - {{name: {model}{price}}}").expect(IN_MEMORY);
     }
     yaml.push_str("---\n");
     yaml.push_str(NO_RETRIES);
@@ -86,6 +89,70 @@ spec:
         yaml.push_str(&virtual_key(name, more));
     }
     yaml
+}
+
+/// Behaviours that every client meets at every provider.
+const EVERYWHERE: [&str; 9] = [
+    "chat",
+    "slow",
+    "status-400",
+    "status-401",
+    "status-404",
+    "status-429-after-7",
+    "status-500",
+    "reset-mid-stream",
+    "error-event",
+];
+
+/// Manifests for every kind of provider, all played by the fake one at `origin` (scheme, host and port): those of
+/// `clients/manifests/`, filled in. Models are named `PROVIDER/BEHAVIOUR`; each provider's own route forbids retries.
+pub fn every_provider(origin: &str) -> String {
+    let path = root().join("e2e/clients/manifests/providers.yaml");
+    let template = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let template = template
+        .replace("${FAKE}", origin)
+        .replace("${KEY}", CREDENTIAL)
+        .replace("${AWS_ID}", ACCESS_KEY_ID)
+        .replace("${AWS_SECRET}", SECRET_ACCESS_KEY)
+        .replace("${VIRTUAL_KEY}", VIRTUAL_KEY);
+    let mut yaml = String::new();
+    for document in template.split("---\n") {
+        let provider = document
+            .contains("kind: LLMProvider\n")
+            .then(|| document.split_once("metadata: {name: ")?.1.split_once(','))
+            .flatten();
+        let Some((provider, _)) = provider else {
+            writeln!(yaml, "{document}---").expect(IN_MEMORY);
+            continue;
+        };
+        let document = with_models(document, provider);
+        write!(
+            yaml,
+            "{document}---\napiVersion: headgate.dev/v1alpha1\nkind: RoutePolicy\n\
+             metadata: {{name: {provider}, namespace: default}}\nspec:\n  models: [\"{provider}/*\"]\n  \
+             targets: [{{name: it, provider: {{name: {provider}}}}}]\n  retry: {{attempts: 0}}\n---\n"
+        )
+        .expect(IN_MEMORY);
+    }
+    yaml
+}
+
+/// `document` with the models that stand for `${MODELS}`, `${MODELS, publisher: NAME}` or `${MODELS, embeddings: PREFIX}`.
+fn with_models(document: &str, provider: &str) -> String {
+    let (before, rest) = document.split_once("${MODELS").expect("every provider has models");
+    let (options, after) = rest.split_once('}').expect("a brace that opens also closes");
+    let publisher = if options.contains("publisher") { options } else { "" };
+    let embeddings = options.strip_prefix(", embeddings: ").unwrap_or_default();
+    let models: Vec<_> = EVERYWHERE
+        .iter()
+        .flat_map(|model| {
+            [
+                format!("{{name: {provider}/{model}, upstreamModel: {model}{publisher}}}"),
+                format!("{{name: {provider}/embed-{model}, upstreamModel: {embeddings}{model}{publisher}}}"),
+            ]
+        })
+        .collect();
+    format!("{before}[{}]{after}", models.join(", "))
 }
 
 /// A Secret with one entry.

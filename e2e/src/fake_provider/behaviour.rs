@@ -65,6 +65,9 @@ impl Behaviour {
         usage: true,
     };
 
+    /// How names of models begin on Bedrock, where the maker decides about the body.
+    pub const MAKERS: [&str; 2] = ["amazon.titan-embed-text-v2-", "cohere.embed-v4-"];
+
     /// Names without parameters. `status-N`, `status-N-after-S`, `line-Nmb`, `answer-Nmb`, `bomb-Nmb` and
     /// `events-N-every-Mms` are understood besides.
     pub const NAMES: [&str; 18] = [
@@ -88,8 +91,13 @@ impl Behaviour {
         "status-500",
     ];
 
-    /// The behaviour a model name stands for; `None` is answered as a provider answers an unknown model.
+    /// The behaviour a model name stands for; `None` is answered as a provider answers an unknown model. Where a name must
+    /// tell whose model it is, the behaviour stands behind one of [`Self::MAKERS`].
     pub fn named(model: &str) -> Option<Self> {
+        let model = Self::MAKERS
+            .iter()
+            .find_map(|maker| model.strip_prefix(maker))
+            .unwrap_or(model);
         Some(match model {
             "chat" => Self::CHAT,
             "no-usage" => Self::Chat {

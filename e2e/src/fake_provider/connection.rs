@@ -1,4 +1,4 @@
-//! Plays behaviours on connections: one task a connection, requests on it in order.
+//! Connections: one task each, requests on it in order, every one written down before it is played.
 //!
 //! While an answer is under way the socket is also read, since a caller who hangs up shows only there.
 
@@ -11,13 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::{self, Asked, MEBIBYTE};
+use super::asked::Asked;
 use super::behaviour::Behaviour;
 use super::request::Request;
+use super::wire::{Body, Endpoint, Wire};
 use super::{RECEIVED_MAX, Received, Shared};
-
-/// How long a hanging behaviour hangs: longer than any deadline under test, shorter than a stuck CI run.
-const HANG: Duration = Duration::from_secs(120);
 
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
@@ -35,9 +33,9 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-struct Connection {
-    socket: TcpStream,
-    shared: Arc<Shared>,
+pub(super) struct Connection {
+    pub(super) socket: TcpStream,
+    pub(super) shared: Arc<Shared>,
     buffer: Vec<u8>,
     /// The request being answered.
     id: usize,
@@ -47,14 +45,21 @@ impl Connection {
     async fn serve(mut self) -> Result<()> {
         self.socket.set_nodelay(true)?;
         while let Some(request) = Request::read(&mut self.socket, &mut self.buffer).await? {
-            if request.path == "/_fake/received" {
-                let received: Vec<_> = self.shared.state().received.iter().cloned().collect();
+            if let Some(query) = request.path.strip_prefix("/_fake/received") {
+                // Parallel tests tell their requests by a text of their own.
+                let holding = query.strip_prefix("?holding=").unwrap_or_default();
+                let is_wanted = |received: &&Received| received.body.contains(holding);
+                let received: Vec<_> = self.shared.state().received.iter().filter(is_wanted).cloned().collect();
                 self.whole(200, &[], json!(received).to_string().as_bytes()).await?;
                 continue;
             }
-            let asked = Asked::of(&request);
-            let behaviour = self.record(&request, &asked);
-            match self.play(&request, &asked, behaviour).await {
+            let (wire, asked) = Wire::of(&request);
+            let behaviour = self.record(&request, wire, &asked);
+            let played = match wire.refusal(&request, &asked) {
+                Some(refusal) => self.body(&refusal).await,
+                None => self.play(&request, wire, &asked, behaviour).await,
+            };
+            match played {
                 Ok(()) => self.shared.update(self.id, |r| r.finished = true),
                 Err(error) => return Err(self.note(error)),
             }
@@ -63,7 +68,7 @@ impl Connection {
     }
 
     /// Writes the request down and takes its behaviour from the queue or from its model.
-    fn record(&mut self, request: &Request, asked: &Asked) -> Option<Behaviour> {
+    fn record(&mut self, request: &Request, wire: Wire, asked: &Asked) -> Option<Behaviour> {
         let mut state = self.shared.state();
         self.id = state.count;
         state.count += 1;
@@ -81,7 +86,16 @@ impl Connection {
             hung_up: false,
             hung_up_at_ms: None,
         });
-        let behaviour = state.queue.pop_front().or_else(|| Behaviour::named(&asked.model));
+        // An endpoint without a model has nothing to be named by.
+        let is_nameless = asked.model.is_empty() && matches!(wire.endpoint, Endpoint::Computed(_));
+        let named = || {
+            if is_nameless {
+                Some(Behaviour::CHAT)
+            } else {
+                Behaviour::named(&asked.model)
+            }
+        };
+        let behaviour = state.queue.pop_front().or_else(named);
         drop(state);
         self.shared.changed.send_modify(|n| *n += 1);
         behaviour
@@ -99,223 +113,70 @@ impl Connection {
         error
     }
 
-    async fn play(&mut self, request: &Request, asked: &Asked, behaviour: Option<Behaviour>) -> Result<()> {
-        if request.method == "GET" && request.path.ends_with("/models") {
-            return self.whole(200, &[], &answer::models()).await;
-        }
-        let Some(behaviour) = behaviour else {
-            let message = format!("The model `{}` does not exist", asked.model);
-            return self.whole(404, &[], &answer::error(404, &message)).await;
-        };
-        match behaviour {
-            Behaviour::Chat { events, every, usage } if asked.stream => self.stream(asked, events, every, usage).await,
-            Behaviour::Chat { every, usage, .. } => {
-                self.pause(every).await?;
-                self.whole(
-                    200,
-                    &[],
-                    &answer::whole(asked, "Xin chào from the fake provider.", usage),
-                )
-                .await
-            }
-            Behaviour::Echo => {
-                let echo = json!({"method": request.method, "path": request.path, "headers": request.headers,
-                    "body": String::from_utf8_lossy(&request.body)});
-                self.whole(200, &[], &answer::whole(asked, &echo.to_string(), true))
-                    .await
-            }
-            Behaviour::Status {
-                status,
-                retry_after_s,
-                repeats_credential,
-            } => self.status(request, status, retry_after_s, repeats_credential).await,
-            Behaviour::Redirect => self.whole(307, &[("location", "/v1/elsewhere")], b"").await,
-            Behaviour::Hang => self.pause(HANG).await,
-            Behaviour::HangMidBody => {
-                let body = answer::whole(asked, "half", true);
-                self.half(&body).await?;
-                self.pause(HANG).await
-            }
-            Behaviour::CutMidBody => {
-                self.half(&answer::whole(asked, "half", true)).await?;
-                Err(ErrorKind::Interrupted.into())
-            }
-            Behaviour::HangMidStream => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                self.pause(HANG).await
-            }
-            Behaviour::Reset => self.reset(),
-            Behaviour::ResetMidStream => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                // The events must have left before the reset, which discards what is still unsent or unread.
-                self.pause(Duration::from_millis(50)).await?;
-                self.reset()
-            }
-            Behaviour::Garbage => {
-                self.socket
-                    .write_all(b"\x16\x03\x01\x02\x00 this is no HTTP at all \xff\xfe\r\n\r\n")
-                    .await?;
-                Err(ErrorKind::Interrupted.into())
-            }
-            Behaviour::NotJson => {
-                self.whole_as(
-                    "text/html",
-                    200,
-                    &[],
-                    b"<html><body>Welcome to the captive portal</body></html>",
-                )
-                .await
-            }
-            Behaviour::LongLine(bytes) => self.long_line(bytes).await,
-            Behaviour::BigAnswer(bytes) => self.big_answer(asked, bytes).await,
-            Behaviour::Gzip => {
-                let body = answer::gzip(&answer::whole(asked, "compressed", true));
-                self.whole(200, &[("content-encoding", "gzip")], &body).await
-            }
-            Behaviour::GzipBomb(bytes) => self.gzip_bomb(asked, bytes).await,
-            Behaviour::CutBeforeDone => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                self.chunk(b"").await
-            }
-            Behaviour::ErrorEvent => {
-                self.events(asked, 2, Duration::ZERO).await?;
-                self.chunk(&answer::error_event()).await?;
-                self.chunk(b"").await
-            }
-        }
+    pub(super) async fn stream_head(&mut self, kind: &str) -> Result<()> {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\nx-request-id: req_fake\r\n\r\n"
+        );
+        self.socket.write_all(head.as_bytes()).await
     }
 
-    async fn status(
-        &mut self,
-        request: &Request,
-        status: u16,
-        retry_after_s: Option<u32>,
-        repeats: bool,
-    ) -> Result<()> {
-        let seconds = retry_after_s.map(|s| s.to_string());
-        let headers: Vec<_> = seconds.iter().map(|s| ("retry-after", s.as_str())).collect();
-        let message = match request.header("authorization") {
-            Some(credential) if repeats => format!("Incorrect API key provided: {credential}."),
-            _ => format!("the fake provider says {status}"),
-        };
-        self.whole(status, &headers, &answer::error(status, &message)).await
-    }
-
-    async fn stream(&mut self, asked: &Asked, events: u32, every: Duration, usage: bool) -> Result<()> {
-        if let Some(tool) = &asked.tool {
-            self.stream_head().await?;
-            for event in answer::tool_events(&asked.model, tool) {
-                self.event(&event).await?;
-            }
-        } else {
-            self.events(asked, events, every).await?;
-        }
-        self.chunk(&answer::stream_end(asked, usage)).await?;
-        self.chunk(b"").await
-    }
-
-    /// A stream's head and its content events, each at its time from the start, so that delays do not add up.
-    async fn events(&mut self, asked: &Asked, events: u32, every: Duration) -> Result<()> {
-        self.stream_head().await?;
-        let event = answer::content_event(&asked.model);
-        let started = Instant::now();
-        for n in 1..=events {
-            if !every.is_zero() {
-                self.pause_until(started + every * n).await?;
-            }
-            self.event(&event).await?;
-        }
-        Ok(())
-    }
-
-    async fn stream_head(&mut self) -> Result<()> {
-        self.socket
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: req_fake\r\n\r\n")
-            .await
-    }
-
-    async fn event(&mut self, event: &[u8]) -> Result<()> {
+    pub(super) async fn event(&mut self, event: &[u8]) -> Result<()> {
         self.chunk(event).await?;
         self.shared.update(self.id, |r| r.events_sent += 1);
         Ok(())
     }
 
-    async fn chunk(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(super) async fn chunk(&mut self, bytes: &[u8]) -> Result<()> {
         let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
         chunk.extend_from_slice(bytes);
         chunk.extend_from_slice(b"\r\n");
         self.socket.write_all(&chunk).await
     }
 
-    async fn whole(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
+    pub(super) async fn body(&mut self, body: &Body) -> Result<()> {
+        let headers: Vec<_> = body
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        self.whole_as(body.kind, body.status, &headers, &body.bytes).await
+    }
+
+    pub(super) async fn whole(&mut self, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
         self.whole_as("application/json", status, headers, body).await
     }
 
-    async fn whole_as(&mut self, kind: &str, status: u16, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
+    pub(super) async fn whole_as(
+        &mut self,
+        kind: &str,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<()> {
         let mut answer = head(kind, status, headers, body.len());
         answer.extend_from_slice(body);
         self.socket.write_all(&answer).await
     }
 
     /// A head that promises all of `body`, and its first half.
-    async fn half(&mut self, body: &[u8]) -> Result<()> {
+    pub(super) async fn half(&mut self, body: &[u8]) -> Result<()> {
         let mut answer = head("application/json", 200, &[], body.len());
         answer.extend_from_slice(&body[..body.len() / 2]);
         self.socket.write_all(&answer).await
     }
 
-    async fn big_answer(&mut self, asked: &Asked, bytes: usize) -> Result<()> {
-        let [before, after] = answer::around_content(asked);
-        let mebibytes = bytes / MEBIBYTE;
-        let length = before.len() + mebibytes * MEBIBYTE + after.len();
-        self.socket
-            .write_all(&head("application/json", 200, &[], length))
-            .await?;
-        self.socket.write_all(&before).await?;
-        let content = vec![b'x'; MEBIBYTE];
-        for _ in 0..mebibytes {
-            self.socket.write_all(&content).await?;
-        }
-        self.socket.write_all(&after).await
-    }
-
-    async fn gzip_bomb(&mut self, asked: &Asked, bytes: usize) -> Result<()> {
-        let [beginning, mebibyte] = answer::gzip_bomb(asked);
-        let mebibytes = bytes / MEBIBYTE;
-        let length = beginning.len() + mebibytes * mebibyte.len();
-        self.socket
-            .write_all(&head("application/json", 200, &[("content-encoding", "gzip")], length))
-            .await?;
-        self.socket.write_all(&beginning).await?;
-        for _ in 0..mebibytes {
-            self.socket.write_all(&mebibyte).await?;
-        }
-        Ok(())
-    }
-
-    async fn long_line(&mut self, bytes: usize) -> Result<()> {
-        self.stream_head().await?;
-        self.chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"").await?;
-        let piece = vec![b'x'; 64 * 1024];
-        for _ in 0..bytes / piece.len() {
-            self.chunk(&piece).await?;
-        }
-        self.chunk(b"\"}}]}\n\ndata: [DONE]\n\n").await?;
-        self.chunk(b"").await
-    }
-
     /// Closes with RST instead of FIN.
-    fn reset(&mut self) -> Result<()> {
+    pub(super) fn reset(&mut self) -> Result<()> {
         self.socket.set_zero_linger()?;
         Err(ErrorKind::Interrupted.into())
     }
 
-    async fn pause(&mut self, length: Duration) -> Result<()> {
+    pub(super) async fn pause(&mut self, length: Duration) -> Result<()> {
         self.pause_until(Instant::now() + length).await
     }
 
     /// Waits, unless the caller hangs up first.
-    async fn pause_until(&mut self, until: Instant) -> Result<()> {
+    pub(super) async fn pause_until(&mut self, until: Instant) -> Result<()> {
         tokio::select! {
             biased;
             () = sleep_until(until) => Ok(()),
@@ -331,7 +192,7 @@ impl Connection {
     }
 }
 
-fn head(kind: &str, status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
+pub(super) fn head(kind: &str, status: u16, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
     let mut head = format!(
         "HTTP/1.1 {status} Fake\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nx-request-id: req_fake\r\n"
     );

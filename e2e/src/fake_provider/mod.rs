@@ -1,13 +1,19 @@
-//! A scripted OpenAI-compatible server on a real port: what a provider does on a good day and on its worst.
+//! A scripted provider on a real port: what a provider does on a good day and on its worst.
 //!
-//! A request plays the next behaviour of the queue, else the one that its `model` names (see [`Behaviour::named`]), so
-//! a test in another language chooses by model. It is written on the bare socket and not on an HTTP library: half of its
+//! It speaks the dialects of all of them at once; the path of a request tells which one (`wire`). A request plays the next
+//! behaviour of the queue, else the one that its model names (see [`Behaviour::named`]), so a test in another language
+//! chooses by model. It is written on the bare socket and not on an HTTP library: half of its
 //! repertoire (a reset, garbage, a length that lies) is what HTTP libraries exist to prevent.
 
-mod answer;
+mod asked;
 mod behaviour;
+mod compressed;
 mod connection;
+mod form;
+mod play;
 mod request;
+mod sample;
+mod wire;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,8 +25,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use answer::EVENT_BYTES;
 pub use behaviour::Behaviour;
+pub use wire::{ACCESS_KEY_ID, EVENT_BYTES, SECRET_ACCESS_KEY};
 
 /// Requests kept for tests to look at; a bench sends millions and must not fill the memory with them.
 const RECEIVED_MAX: usize = 4096;
@@ -74,6 +80,7 @@ struct Shared {
 struct State {
     queue: VecDeque<Behaviour>,
     received: VecDeque<Received>,
+    stored: wire::Stored,
     count: usize,
 }
 

@@ -45,4 +45,17 @@ impl Dialect for OpenAIResponses {
     fn writer(&self, context: &AnswerContext<'_>) -> Box<dyn StreamWriter> {
         Box::new(writer::Writer::new(context))
     }
+
+    /// The hub's words for parameters are those of `OpenAI`'s chat.
+    fn parameter(&self, name: &str) -> Option<&'static str> {
+        Some(match name {
+            "response_format" => "text.format",
+            "verbosity" => "text.verbosity",
+            "reasoning_effort" => "reasoning.effort",
+            "logprobs" => "include",
+            "max_completion_tokens" => "max_output_tokens",
+            "tools[].function.strict" => "tools[].strict",
+            _ => return None,
+        })
+    }
 }

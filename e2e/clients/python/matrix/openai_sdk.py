@@ -1,0 +1,210 @@
+"""The released `openai` SDK: chat completions, Responses, the older completions, embeddings."""
+
+import json
+
+import openai
+from world import API_KEY, BASE_URL, PIXEL, RESULT, SCHEMA, WEATHER, Said
+
+SDK = openai.OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=20)
+STRANGER = SDK.with_options(api_key="vk-nobody-has-this-key-0000000000000")
+FUNCTION = {"name": "get_weather", "description": "The weather of a city.", "parameters": WEATHER}
+PICTURE = f"data:image/png;base64,{PIXEL}"
+ERRORS = {
+    400: openai.BadRequestError,
+    401: openai.AuthenticationError,
+    404: openai.NotFoundError,
+    429: openai.RateLimitError,
+    500: openai.InternalServerError,
+    502: openai.InternalServerError,
+}
+
+
+class OpenAI:
+    """What the four endpoints have in common."""
+
+    name = "openai (Python)"
+    errors = ERRORS
+    broken = openai.APIError
+
+    def status(self, error):
+        return error.status_code
+
+    def retry_after(self, error):
+        return error.response.headers["retry-after"]
+
+
+def usage(counts):
+    if counts is None:
+        return {}
+    return {
+        "input_tokens": counts.prompt_tokens,
+        "cached_tokens": counts.prompt_tokens_details.cached_tokens if counts.prompt_tokens_details else 0,
+        "output_tokens": counts.completion_tokens,
+    }
+
+
+class Chat(OpenAI):
+    endpoint = "chat"
+    tools = [{"type": "function", "function": FUNCTION}]
+
+    def asked(self, question):
+        return [{"role": "user", "content": question}]
+
+    def text(self, model, question, sdk=SDK, **more):
+        answer = sdk.chat.completions.create(model=model, messages=self.asked(question), **more)
+        choice = answer.choices[0]
+        return Said(choice.message.content, choice.finish_reason, **usage(answer.usage))
+
+    def stranger(self, model, question):
+        return self.text(model, question, sdk=STRANGER)
+
+    def open(self, model, question, **more):
+        return SDK.chat.completions.create(model=model, messages=self.asked(question), stream=True, **more)
+
+    def stream(self, model, question):
+        with SDK.chat.completions.stream(
+            model=model, messages=self.asked(question), stream_options={"include_usage": True}
+        ) as stream:
+            for _ in stream:
+                pass
+            answer = stream.get_final_completion()
+        choice = answer.choices[0]
+        return Said(choice.message.content, choice.finish_reason, **usage(answer.usage))
+
+    def loop(self, model, question, streamed):
+        asked = {"model": model, "messages": self.asked(question), "tools": self.tools}
+        if streamed:
+            with SDK.chat.completions.stream(**asked) as stream:
+                for _ in stream:
+                    pass
+                choice = stream.get_final_completion().choices[0]
+        else:
+            choice = SDK.chat.completions.create(**asked).choices[0]
+        assert choice.finish_reason == "tool_calls"
+        call = choice.message.tool_calls[0]
+        assert call.function.name == "get_weather"
+        # The model's turn goes back as it came, whatever extensions it holds.
+        turns = [*asked["messages"], choice.message.model_dump(exclude_none=True)]
+        turns.append({"role": "tool", "tool_call_id": call.id, "content": RESULT})
+        last = SDK.chat.completions.create(model=model, messages=turns, tools=self.tools).choices[0]
+        return Said(last.message.content, last.finish_reason, arguments=json.loads(call.function.arguments))
+
+    def vision(self, model, question):
+        parts = [{"type": "text", "text": question}, {"type": "image_url", "image_url": {"url": PICTURE}}]
+        return self.text(model, parts)
+
+    def schema(self, model, question):
+        wanted = {"name": "forecast", "schema": SCHEMA, "strict": True}
+        return self.text(model, question, response_format={"type": "json_schema", "json_schema": wanted})
+
+    def abort(self, model, question):
+        with self.open(model, question) as stream:
+            next(chunk for chunk in stream if chunk.choices and chunk.choices[0].delta.content)
+
+    def drain(self, model, question):
+        with self.open(model, question) as stream:
+            for _ in stream:
+                pass
+
+
+class Responses(OpenAI):
+    endpoint = "responses"
+    tools = [{"type": "function", **FUNCTION}]
+    # The SDK hands the error event out as an event; the broken connection behind it raises, in the words of its HTTP client.
+    broken = Exception
+
+    def said(self, response):
+        counts = response.usage
+        return Said(
+            response.output_text,
+            response.status,
+            input_tokens=counts.input_tokens,
+            cached_tokens=counts.input_tokens_details.cached_tokens,
+            output_tokens=counts.output_tokens,
+        )
+
+    def text(self, model, question, sdk=SDK, **more):
+        return self.said(sdk.responses.create(model=model, input=question, **more))
+
+    def stranger(self, model, question):
+        return self.text(model, question, sdk=STRANGER)
+
+    def streamed(self, **asked):
+        with SDK.responses.stream(**asked) as stream:
+            events = list(stream)
+            response = stream.get_final_response()
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        return response
+
+    def stream(self, model, question):
+        return self.said(self.streamed(model=model, input=question))
+
+    def loop(self, model, question, streamed):
+        turns = [{"role": "user", "content": question}]
+        asked = {"model": model, "input": turns, "tools": self.tools, "store": False}
+        response = self.streamed(**asked) if streamed else SDK.responses.create(**asked)
+        call = next(item for item in response.output if item.type == "function_call")
+        assert call.name == "get_weather"
+        turns += [item.model_dump(exclude_none=True) for item in response.output]
+        turns.append({"type": "function_call_output", "call_id": call.call_id, "output": RESULT})
+        last = SDK.responses.create(model=model, input=turns, tools=self.tools, store=False)
+        return Said(last.output_text, last.status, arguments=json.loads(call.arguments))
+
+    def vision(self, model, question):
+        parts = [{"type": "input_text", "text": question}, {"type": "input_image", "image_url": PICTURE}]
+        return self.text(model, [{"role": "user", "content": parts}])
+
+    def schema(self, model, question):
+        wanted = {"type": "json_schema", "name": "forecast", "schema": SCHEMA, "strict": True}
+        return self.text(model, question, text={"format": wanted})
+
+    def abort(self, model, question):
+        with SDK.responses.create(model=model, input=question, stream=True) as stream:
+            next(event for event in stream if event.type == "response.output_text.delta")
+
+    def drain(self, model, question):
+        with SDK.responses.create(model=model, input=question, stream=True) as stream:
+            for _ in stream:
+                pass
+
+
+class Completions(OpenAI):
+    endpoint = "completions"
+
+    def text(self, model, question, sdk=SDK):
+        answer = sdk.completions.create(model=model, prompt=question)
+        return Said(answer.choices[0].text, answer.choices[0].finish_reason, **usage(answer.usage))
+
+    def stranger(self, model, question):
+        return self.text(model, question, sdk=STRANGER)
+
+    def stream(self, model, question):
+        chunks = list(
+            SDK.completions.create(model=model, prompt=question, stream=True, stream_options={"include_usage": True})
+        )
+        choices = [chunk.choices[0] for chunk in chunks if chunk.choices]
+        text = "".join(choice.text for choice in choices)
+        return Said(text, choices[-1].finish_reason, **usage(chunks[-1].usage))
+
+    def abort(self, model, question):
+        with SDK.completions.create(model=model, prompt=question, stream=True) as stream:
+            next(chunk for chunk in stream if chunk.choices and chunk.choices[0].text)
+
+    def drain(self, model, question):
+        with SDK.completions.create(model=model, prompt=question, stream=True) as stream:
+            for _ in stream:
+                pass
+
+
+class Embeddings(OpenAI):
+    endpoint = "embeddings"
+
+    def text(self, model, question, sdk=SDK):
+        return sdk.embeddings.create(model=model, input=question)
+
+    def stranger(self, model, question):
+        return self.text(model, question, sdk=STRANGER)
+
+    def vectors(self, model, texts):
+        # Unasked, the SDK asks for base64 and decodes it.
+        return [item.embedding for item in SDK.embeddings.create(model=model, input=texts).data]
