@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use headgate::gateway::{Bounds, Gateway};
+use headgate::identity::clouds::Clouds;
 use headgate::source::Source;
 use headgate::source::manifests::Folder;
 use headgate::upstream::address::AddressPolicy;
@@ -179,9 +180,15 @@ async fn read_request(stream: &mut TcpStream) -> Received {
 /// A gateway over one provider of this spec (without its models) and one model, `model`, that is never tried again. The
 /// credential is `scripted-credential`.
 pub async fn gateway(provider_spec: &str, upstream_model: &str) -> Arc<Gateway> {
+    gateway_with(provider_spec, upstream_model, "scripted-credential", Clouds::default()).await
+}
+
+/// The same with another credential, and with clouds to ask what it opens.
+pub async fn gateway_with(provider_spec: &str, upstream_model: &str, credential: &str, clouds: Clouds) -> Arc<Gateway> {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let credential = Value::from(credential);
     let manifests = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{api-key: scripted-credential, key: {TOKEN}}}\n\
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{api-key: {credential}, key: {TOKEN}}}\n\
          ---\napiVersion: headgate.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: k}}\nspec: {{secretRef: {{name: s, \
          key: key}}}}\n---\napiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: p}}\nspec: \
          {{credential: {{secretRef: {{name: s, key: api-key}}}}, models: [{{name: model, upstreamModel: {upstream_model}, \
@@ -207,15 +214,9 @@ pub async fn gateway(provider_spec: &str, upstream_model: &str) -> Arc<Gateway> 
         allow_loopback: true,
         allow_private: true,
     };
-    let gateway = Gateway::new(bounds, addresses);
+    let gateway = Gateway::new(bounds, addresses).at(clouds);
     let snapshot = headgate_snapshot::Snapshot::clone(&delivery.snapshot);
-    let applied = gateway.live.replace(
-        snapshot,
-        delivery.version.clone(),
-        &delivery.sealing_key,
-        addresses,
-        &gateway.metrics,
-    );
-    applied.expect("the snapshot can be served");
+    let prepared = gateway.prepare(snapshot, delivery.version.clone(), &delivery.sealing_key);
+    gateway.swap(prepared.expect("the snapshot can be served"));
     Arc::new(gateway)
 }
