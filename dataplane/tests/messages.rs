@@ -494,6 +494,31 @@ async fn where_there_is_no_counter_tokens_are_estimated_without_a_call_and_flagg
 }
 
 #[tokio::test]
+async fn where_bedrocks_counter_refuses_a_model_its_tokens_are_estimated() {
+    let refusal = json!({"message": "The provided model doesn't support counting tokens."}).to_string();
+    let provider = Scripted::start([
+        Reply::json(400, refusal).with_header("x-amzn-errortype", "ValidationException"),
+        Reply::json(200, "{\"inputTokens\": 31}"),
+    ])
+    .await;
+    let spec = format!(
+        "type: Bedrock, bedrock: {{region: eu-central-1}}, baseURL: \"http://{}\"",
+        provider.address
+    );
+    let gateway = scripted::gateway(&spec, "eu.anthropic.claude-opus-5").await;
+    let response = post(&gateway, COUNT, hello(false)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["x-headgate-token-count"], "estimated");
+    let response = post(&gateway, COUNT, hello(false)).await;
+    assert_eq!(response.headers().get("x-headgate-token-count"), None);
+    assert_eq!(json_body(response).await, json!({"input_tokens": 31}));
+    assert_eq!(
+        provider.received()[0].line,
+        "POST /model/anthropic.claude-opus-5/count-tokens"
+    );
+}
+
+#[tokio::test]
 async fn models_are_listed_in_the_shape_that_the_client_reads() {
     let (gateway, _provider) = gateway("Anthropic", []).await;
     let response = get(&gateway, "/v1/models").await;
