@@ -19,6 +19,7 @@ const outcomes = [];
 /** The first rule of that kind which is about the cell. */
 const ruleOf = (kind, { name, endpoint }, feature, provider) =>
   MATRIX[kind].find((rule) =>
+    !rule['but providers']?.includes(provider) &&
     Object.entries({ clients: name, endpoints: endpoint, features: feature, providers: provider }).every(
       ([key, value]) => (rule[key] ?? [value]).includes(value),
     ),

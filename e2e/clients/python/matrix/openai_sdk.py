@@ -208,3 +208,32 @@ class Embeddings(OpenAI):
     def vectors(self, model, texts):
         # Unasked, the SDK asks for base64 and decodes it.
         return [item.embedding for item in SDK.embeddings.create(model=model, input=texts).data]
+
+
+class Media(OpenAI):
+    """What passes unread."""
+
+    endpoint = "media"
+
+    def pictures(self, model, prompt):
+        return [image.b64_json for image in SDK.images.generate(model=model, prompt=prompt, n=2).data]
+
+    def edited(self, model, prompt):
+        picture = ("a.png", b"\x89PNG the bytes of a picture")
+        return [image.b64_json for image in SDK.images.edit(model=model, image=picture, prompt=prompt).data]
+
+    def speech(self, model, text):
+        return SDK.audio.speech.create(model=model, voice="alloy", input=text).content
+
+    def transcription(self, model, prompt):
+        # The file stands before the model in the form, as browsers may send it, too.
+        sound = ("a.wav", b"RIFF\x00\r\n\xff" * 1000)
+        return SDK.audio.transcriptions.create(file=sound, model=model, prompt=prompt).text
+
+    def moderation(self, model, text):
+        return [result.flagged for result in SDK.moderations.create(model=model, input=[text, "once more"]).results]
+
+    def reranking(self, model, query):
+        # OpenAI has nothing of the kind, so neither has its SDK a method.
+        asked = {"model": model, "query": query, "documents": ["a", "b", "c"], "top_n": 2}
+        return [result["index"] for result in SDK.post("/rerank", body=asked, cast_to=dict)["results"]]

@@ -14,6 +14,7 @@ CLIENTS = [
     openai_sdk.Responses(),
     openai_sdk.Completions(),
     openai_sdk.Embeddings(),
+    openai_sdk.Media(),
     anthropic_sdk.Messages(),
     langchain_sdk.Chat(),
     langchain_sdk.Embeddings(),
@@ -36,7 +37,8 @@ def rule(kind, client, feature, provider):
             "features": feature,
             "providers": provider,
         }
-        if all(value in rule.get(key, [value]) for key, value in about.items()):
+        excepted = provider in rule.get("but providers", [])
+        if not excepted and all(value in rule.get(key, [value]) for key, value in about.items()):
             return rule
     return None
 
@@ -106,6 +108,31 @@ def one_vector(client, cell):
     vectors(client, cell, count=1)
 
 
+def pictures(client, cell):
+    assert client.pictures(cell.model(), cell.question) == [PIXEL] * 2
+
+
+def edited_pictures(client, cell):
+    assert client.edited(cell.model(), cell.question) == [PIXEL]
+    assert "the bytes of a picture" in cell.received()[-1]["body"], "the file did not arrive"
+
+
+def speech(client, cell):
+    assert client.speech(cell.model(), cell.question).startswith(b"ID3")
+
+
+def transcription(client, cell):
+    assert client.transcription(cell.model(), cell.question) == TEXT
+
+
+def moderation(client, cell):
+    assert client.moderation(cell.model(), cell.question) == [False, False]
+
+
+def reranking(client, cell):
+    assert client.reranking(cell.model(), cell.question) == [2, 1]
+
+
 def errors(client, cell):
     # The provider refused the gateway's credential: the caller's own key is fine, so no error of authentication.
     for behaviour, status in {
@@ -148,6 +175,12 @@ CHECKS = {
     "count": count,
     "one vector": one_vector,
     "vectors": vectors,
+    "pictures": pictures,
+    "edited pictures": edited_pictures,
+    "speech": speech,
+    "transcription": transcription,
+    "moderation": moderation,
+    "reranking": reranking,
     "errors": errors,
     "abort": abort,
     "cut": cut,

@@ -10,12 +10,13 @@ use serde_json::Value;
 const BEGIN: &str =
     "<!-- tables: written by `UPDATE_GOLDEN=1 cargo test -p headgate-e2e --test gateway every_client` -->\n";
 const END: &str = "<!-- end of tables -->\n";
-const ENDPOINTS: [(&str, &str); 5] = [
+const ENDPOINTS: [(&str, &str); 6] = [
     ("chat", "Chat completions, `POST /v1/chat/completions`"),
     ("messages", "Messages, `POST /v1/messages`"),
     ("responses", "Responses, `POST /v1/responses`"),
     ("completions", "Completions, `POST /v1/completions`"),
     ("embeddings", "Embeddings, `POST /v1/embeddings`"),
+    ("media", "What passes unread: pictures, sound, moderation, reranking"),
 ];
 const IN_MEMORY: &str = "writing to a string does not fail";
 
@@ -114,20 +115,23 @@ fn cell<'a>(outcomes: impl Iterator<Item = &'a &'a Outcome>) -> String {
 
 /// What a rule is about, in words.
 fn scope(rule: &Value, kind: &str, matrix: &Value) -> String {
-    let providers: Vec<_> = words(&rule["providers"])
-        .into_iter()
-        .map(|name| matrix["titles"][name].as_str().unwrap_or(name))
-        .collect();
+    let titles = |key: &str| {
+        let names = words(&rule[key]).into_iter();
+        let titles: Vec<_> = names
+            .map(|name| matrix["titles"][name].as_str().unwrap_or(name))
+            .collect();
+        titles.join(", ")
+    };
+    let providers = match (titles("providers"), titles("but providers")) {
+        (all, but) if all.is_empty() && but.is_empty() => None,
+        (all, but) if but.is_empty() => Some(all),
+        (_, but) => Some(format!("all but {but}")),
+    };
     let of = |key: &str| {
         let list = words(&rule[key]);
         (!list.is_empty()).then(|| list.join(", "))
     };
-    let all = [
-        (!providers.is_empty()).then(|| providers.join(", ")),
-        of("endpoints"),
-        of("features"),
-        of("clients"),
-    ];
+    let all = [providers, of("endpoints"), of("features"), of("clients")];
     let about = all.into_iter().flatten().collect::<Vec<_>>().join("; ");
     format!("{about} ({kind})")
 }
