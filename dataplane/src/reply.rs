@@ -151,3 +151,22 @@ fn openai_body(refusal: &Refusal) -> Bytes {
     }
     .body()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_no_that_stays_one_tells_sdks_not_to_try_again() {
+        let trace_id = TraceId::of(&HeaderMap::new());
+        let header = |refusal: &Refusal| {
+            let response = refusal_only(refusal, ErrorShape::OpenAI, trace_id);
+            response.headers().get("x-should-retry").cloned()
+        };
+        let no = Some(HeaderValue::from_static("false"));
+        assert_eq!(header(&Refusal::KeySuspended), no);
+        assert_eq!(header(&Refusal::KeyRefused("a budget".to_owned())), no);
+        assert_eq!(header(&Refusal::NotReady), None);
+        assert_eq!(header(&Refusal::Stopping), None);
+    }
+}

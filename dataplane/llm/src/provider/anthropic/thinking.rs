@@ -108,7 +108,8 @@ pub(in super::super) fn plan(
     Ok(plan)
 }
 
-/// A budget is less than `max_tokens`. A cap that the client set stands; one that we set makes room.
+/// A budget is less than `max_tokens`. A cap that the client set stands, and lowers the budget, which is reported; one that
+/// we set makes room.
 fn set_budget(
     plan: &mut Plan,
     tokens: u64,
@@ -123,7 +124,11 @@ fn set_budget(
     match request.max_output_tokens {
         None => plan.max_tokens = plan.max_tokens.max(budget_tokens.saturating_add(ANSWER_TOKENS)),
         Some(cap) if cap <= BUDGET_MIN => return leftovers.value(name),
-        Some(cap) => budget_tokens = budget_tokens.min(cap - 1),
+        Some(cap) if cap <= budget_tokens => {
+            leftovers.value(name)?;
+            budget_tokens = cap - 1;
+        }
+        Some(_) => {}
     }
     plan.config = Some(Config::Enabled { budget_tokens });
     Ok(())

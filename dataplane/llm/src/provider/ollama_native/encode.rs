@@ -103,7 +103,8 @@ pub(super) fn body(request: &Request<'_>, options: &EncodeOptions<'_>) -> Result
         leftovers.drop("cache_control"); // the server caches by itself
     }
     let mut model_options = model_options(request);
-    let mut think = request.reasoning.map(think);
+    let think = request.reasoning.map(|reasoning| think(reasoning, &mut leftovers));
+    let mut think = think.transpose()?;
     let tools = tools(request, &mut leftovers)?;
     other_fields(request, &mut model_options, &mut think, &mut leftovers)?;
     let body = Body {
@@ -154,15 +155,18 @@ fn model_options<'r>(request: &'r Request<'_>) -> BTreeMap<&'r str, Cow<'r, RawV
     options
 }
 
-/// The server knows three efforts, and models that know none take any as yes.
-fn think(reasoning: Reasoning) -> Cow<'static, RawValue> {
-    match reasoning {
+/// The server knows three efforts, and models that know none take any as yes. A lower one than was asked is reported.
+fn think(reasoning: Reasoning, leftovers: &mut Leftovers<'_>) -> Result<Cow<'static, RawValue>, BadRequest> {
+    if matches!(reasoning, Reasoning::Effort(Effort::XHigh | Effort::Max)) {
+        leftovers.value("reasoning_effort")?;
+    }
+    Ok(match reasoning {
         Reasoning::Off => raw(&false),
         Reasoning::Budget { .. } | Reasoning::Adaptive => raw(&true),
         Reasoning::Effort(Effort::Minimal | Effort::Low) => raw(&"low"),
         Reasoning::Effort(Effort::Medium) => raw(&"medium"),
         Reasoning::Effort(Effort::High | Effort::XHigh | Effort::Max) => raw(&"high"),
-    }
+    })
 }
 
 fn tools<'r>(request: &'r Request<'_>, leftovers: &mut Leftovers<'_>) -> Result<Vec<WireTool<'r>>, BadRequest> {
