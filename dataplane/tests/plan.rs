@@ -12,7 +12,7 @@ use headgate::runtime::{Installation, PrepareError, Runtime};
 use headgate::upstream::address::AddressPolicy;
 use headgate_snapshot::{
     Backend, Caller, KeyEntry, Model, ModelTable, ObjectName, Provider, ProviderKind, ProviderTimeouts, Retry, Route,
-    SealingKey, Snapshot, Strategy, Target, UnknownPrice, UnsupportedParameters,
+    SealingKey, Snapshot, StoredObjects, Strategy, Target, UnknownPrice, UnsupportedParameters,
 };
 
 const TOKEN: &str = "vk-plan-test-0123456789abcdef0123456789abcdef";
@@ -50,6 +50,7 @@ fn provider(models: &[&str], discovers_models: bool) -> Provider {
         },
         unsupported_parameters: UnsupportedParameters::Drop,
         unknown_price: UnknownPrice::Allow,
+        stored_objects: StoredObjects::Forbid,
         ca_pem: None,
         discovers_models,
         models: models.iter().map(model).collect(),

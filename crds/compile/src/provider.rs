@@ -11,7 +11,7 @@ use headgate_crds::llm_provider::{
 };
 use headgate_snapshot::{
     CredentialSlot, Model, ModelApi, ObjectName, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey,
-    UnknownPrice, UnsupportedParameters, origin_of,
+    StoredObjects, UnknownPrice, UnsupportedParameters, origin_of,
 };
 
 use crate::authority;
@@ -92,6 +92,7 @@ fn compile_one(
             crd::UnknownPrice::Allow => UnknownPrice::Allow,
             crd::UnknownPrice::Deny => UnknownPrice::Deny,
         },
+        stored_objects: stored_objects(spec, about),
         ca_pem: None,
         discovers_models: spec.discover == Some(crd::Discover::Any),
         models,
@@ -132,6 +133,37 @@ fn dialect(spec: &LLMProviderSpec) -> ProviderKind {
         ProviderType::VertexAI => ProviderKind::VertexAI,
         ProviderType::Bedrock => ProviderKind::Bedrock,
         ProviderType::Echo => ProviderKind::Echo,
+    }
+}
+
+fn stored_objects(spec: &LLMProviderSpec, about: &mut About<'_>) -> StoredObjects {
+    match spec.stored_objects {
+        crd::StoredObjects::Forbid => StoredObjects::Forbid,
+        crd::StoredObjects::Allow => {
+            if !keeps_objects(spec.type_) {
+                let message = "no endpoint for stored objects of this type of provider is served, so that this allows \
+                               nothing; remove it";
+                about.warning(Reason::Invalid, "spec.storedObjects", message);
+            }
+            StoredObjects::Allow
+        }
+    }
+}
+
+/// Whether there are adapters for what the service keeps.
+fn keeps_objects(type_: ProviderType) -> bool {
+    match type_ {
+        ProviderType::OpenAI | ProviderType::OpenAICompatible | ProviderType::AzureOpenAI | ProviderType::Groq => true,
+        ProviderType::Anthropic
+        | ProviderType::Gemini
+        | ProviderType::VertexAI
+        | ProviderType::Bedrock
+        | ProviderType::Mistral
+        | ProviderType::DeepSeek
+        | ProviderType::Together
+        | ProviderType::Cohere
+        | ProviderType::Ollama
+        | ProviderType::Echo => false,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use headgate_crds::budget::{BudgetSpec, Enforcement};
 use headgate_crds::guardrail_policy::GuardrailPolicySpec;
-use headgate_crds::llm_provider::{LLMProviderSpec, StoredObjects};
+use headgate_crds::llm_provider::LLMProviderSpec;
 use headgate_crds::route_policy::{CacheMode, RequestConfig, RoutePolicySpec, RouteStrategy};
 use headgate_crds::virtual_key::VirtualKeySpec;
 
@@ -46,13 +46,6 @@ pub(crate) const PROVIDER: &[Unsupported<LLMProviderSpec>] = &[
         effect: Effect::Warns,
         is_used: |spec| spec.circuit_breaker.is_some(),
         message: "the provider is never set aside yet, however often it fails; nothing to do until a later version",
-    },
-    Unsupported {
-        path: "spec.storedObjects",
-        effect: Effect::Warns,
-        is_used: |spec| spec.stored_objects != StoredObjects::Forbid,
-        message: "no endpoint for stored objects is served yet, so that this allows nothing; nothing to do until a later \
-                  version",
     },
 ];
 

@@ -10,8 +10,10 @@ use std::fmt;
 use std::ops::{ControlFlow, Range};
 
 mod fields;
+mod named;
 
 pub use fields::{FieldsError, Repeats, find_fields};
+pub use named::{Named, strings_named};
 
 /// How many arrays and objects may be open at once. Deeper documents exist only to exhaust someone's stack; upstream
 /// servers in Python and Go refuse them at a similar depth.

@@ -3,6 +3,7 @@
 //! A [`Snapshot`] is plain data in ordered maps. `compile` makes it, the data plane prepares a runtime from it. Equal
 //! intent gives an equal snapshot, equal records and an equal [`Snapshot::version`], whatever order the manifests came in.
 
+pub mod binder;
 pub mod caller;
 pub mod delivery;
 pub mod name;
@@ -16,12 +17,13 @@ pub mod service_account;
 
 use std::collections::BTreeMap;
 
+pub use binder::Binder;
 pub use caller::{Caller, KeyEntry, KeyedDigest};
 pub use name::ObjectName;
 pub use origin::origin_of;
 pub use price::Price;
 pub use provider::{
-    Cloud, CredentialSlot, Model, ModelApi, Provider, ProviderKind, ProviderTimeouts, UnknownPrice,
+    Cloud, CredentialSlot, Model, ModelApi, Provider, ProviderKind, ProviderTimeouts, StoredObjects, UnknownPrice,
     UnsupportedParameters, WorkloadIdentity,
 };
 pub use record::{Record, RecordKey};

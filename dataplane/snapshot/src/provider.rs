@@ -93,6 +93,9 @@ pub struct Provider {
     pub unsupported_parameters: UnsupportedParameters,
     /// Whether a model without a price may be called.
     pub unknown_price: UnknownPrice,
+    /// Whether calls may leave objects in the account, and use them.
+    #[serde(default, skip_serializing_if = "StoredObjects::is_forbidden")]
+    pub stored_objects: StoredObjects,
     /// PEM of the certificate authority that signs the provider's certificate; absent: the public ones.
     pub ca_pem: Option<String>,
     /// Whether any model name is accepted as `<provider>/<model>`.
@@ -175,6 +178,23 @@ pub enum UnknownPrice {
     Allow,
     /// Refused.
     Deny,
+}
+
+/// Whether calls may leave objects (files, batches, responses) in an account that all callers share, and use them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredObjects {
+    /// Refused. Not written into records, so that those of before this field are equal.
+    #[default]
+    Forbid,
+    /// Each caller reaches its own.
+    Allow,
+}
+
+impl StoredObjects {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_forbidden(&self) -> bool {
+        *self == Self::Forbid
+    }
 }
 
 /// One declared model.

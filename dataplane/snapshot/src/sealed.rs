@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::binder::Binder;
 use crate::{CredentialSlot, KeyedDigest};
 
 /// What subkeys are derived for. Changing a label makes every sealed value and every keyed digest unreadable.
@@ -25,6 +26,7 @@ mod label {
     pub(super) const NONCE: &[u8] = b"headgate/v1/credential-nonce";
     pub(super) const TOKEN_DIGEST: &[u8] = b"headgate/v1/token-digest";
     pub(super) const POINTER: &[u8] = b"headgate/v1/pointer";
+    pub(super) const STORED_OBJECTS: &[u8] = b"headgate/v1/stored-objects";
 }
 
 /// The kind that stands in the associated data: only providers hold credentials so far.
@@ -39,6 +41,7 @@ pub struct SealingKey {
     nonces: Hmac<Sha256>,
     pointers: Hmac<Sha256>,
     digester: KeyDigester,
+    binder: Binder,
 }
 
 impl SealingKey {
@@ -55,6 +58,7 @@ impl SealingKey {
             digester: KeyDigester {
                 state: keyed(&subkey(&root, label::TOKEN_DIGEST)),
             },
+            binder: Binder::new(keyed(&subkey(&root, label::STORED_OBJECTS))),
         }
     }
 
@@ -66,6 +70,11 @@ impl SealingKey {
     /// What recognises tokens, to be kept and shared: the HMAC state is computed once.
     pub fn digester(&self) -> KeyDigester {
         self.digester.clone()
+    }
+
+    /// What binds ids of stored objects to their owners.
+    pub fn binder(&self) -> Binder {
+        self.binder.clone()
     }
 
     /// Seals `plaintext` for one slot of one provider at one origin (scheme, host and port).

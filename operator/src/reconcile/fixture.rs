@@ -3,7 +3,7 @@
 use crate::args::Config;
 use headgate_snapshot::{
     Backend, Caller, CredentialSlot, KeyEntry, KeyedDigest, ModelTable, ObjectName, Provider, ProviderKind,
-    ProviderTimeouts, Retry, Route, Sealed, SealingKey, Snapshot, Strategy, Target, UnknownPrice,
+    ProviderTimeouts, Retry, Route, Sealed, SealingKey, Snapshot, StoredObjects, Strategy, Target, UnknownPrice,
     UnsupportedParameters,
 };
 
@@ -68,6 +68,7 @@ pub(crate) fn provider() -> Provider {
         },
         unsupported_parameters: UnsupportedParameters::Drop,
         unknown_price: UnknownPrice::Allow,
+        stored_objects: StoredObjects::Forbid,
         ca_pem: None,
         discovers_models: false,
         models: [].into(),

@@ -61,6 +61,11 @@ enum Spelling {
     Variant,
 }
 
+/// Which of `names` a key is that [`walk`] has validated, quotes included, in whatever spelling.
+pub(super) fn matching(key: &[u8], names: &[&str]) -> Option<usize> {
+    match_key(key, names).map(|(index, _)| index)
+}
+
 fn match_key(key: &[u8], names: &[&str]) -> Option<(usize, Spelling)> {
     let found = |spelling: &dyn Fn(&str) -> Option<Spelling>| {
         names

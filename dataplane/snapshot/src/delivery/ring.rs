@@ -81,6 +81,11 @@ impl KeyRing {
         self.keys.last().expect("a ring is never empty")
     }
 
+    /// All of them, oldest first.
+    pub fn keys(&self) -> &[Arc<SealingKey>] {
+        &self.keys
+    }
+
     /// Their ids, oldest first.
     pub fn ids(&self) -> Vec<String> {
         self.keys.iter().map(|key| key.id().to_owned()).collect()

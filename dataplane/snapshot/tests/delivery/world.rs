@@ -9,7 +9,7 @@ use headgate_snapshot::delivery::{
 use headgate_snapshot::record::records_of;
 use headgate_snapshot::{
     Backend, Caller, CredentialSlot, KeyEntry, KeyedDigest, Model, ModelTable, ObjectName, Price, Provider,
-    ProviderKind, ProviderTimeouts, Retry, Route, SealingKey, Snapshot, Strategy, Target, UnknownPrice,
+    ProviderKind, ProviderTimeouts, Retry, Route, SealingKey, Snapshot, StoredObjects, Strategy, Target, UnknownPrice,
     UnsupportedParameters,
 };
 
@@ -50,6 +50,7 @@ fn provider() -> Provider {
         },
         unsupported_parameters: UnsupportedParameters::Drop,
         unknown_price: UnknownPrice::Deny,
+        stored_objects: StoredObjects::Forbid,
         ca_pem: None,
         discovers_models: true,
         models: BTreeMap::from([(
