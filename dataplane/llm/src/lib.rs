@@ -18,5 +18,6 @@ pub mod service;
 pub mod sigv4;
 pub mod splice;
 pub mod sse;
+pub mod stored;
 pub mod translate;
 pub mod usage;

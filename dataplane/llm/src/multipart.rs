@@ -1,8 +1,9 @@
 //! `multipart/form-data` (RFC 7578) while it passes: which parts it has and where they stand, without holding it.
 //!
-//! Uploads are relayed as they arrive; all that the gateway must know is the part named `model`, and that there is no
-//! second one: two readers of the form could take different values, the gateway the one that it authorises and the
-//! provider the one that it serves. A name that two readers could read differently is refused for the same reason.
+//! Uploads are relayed as they arrive; all that the gateway must know is the part named `model`, or the one that is a file,
+//! and that there is no second one: two readers of the form could take different values, the gateway the one that it
+//! authorises and the provider the one that it serves. A name that two readers could read differently is refused for the
+//! same reason.
 
 use std::ops::Range;
 
@@ -35,6 +36,8 @@ pub enum Step {
         part_start: u64,
         /// Where its value starts.
         value_start: u64,
+        /// Where `filename` stands, in each form that is there; none: it is no file.
+        filenames: Vec<u64>,
     },
     /// A part ends.
     PartEnd {
@@ -132,12 +135,12 @@ impl Scanner {
                     return if too_long { Err(FormError::LongHead) } else { Ok(None) };
                 };
                 let length = end + 4;
-                let name = part_name(&rest[..end])?;
-                let value_start = self.offset(at + length);
+                let Disposition { name, filenames } = disposition(&rest[..end])?;
                 steps.push(Step::Part {
                     name,
                     part_start: self.delimiter_start,
-                    value_start,
+                    value_start: self.offset(at + length),
+                    filenames: filenames.into_iter().map(|place| self.offset(at + place)).collect(),
                 });
                 self.state = State::Value;
                 Ok(Some(length))
@@ -179,57 +182,93 @@ fn boundary(content_type: &[u8]) -> Option<String> {
         return None;
     }
     let parameters = parameters_of(parameters)?;
-    let mut boundaries = parameters.into_iter().filter(|(name, _)| name == "boundary");
-    let (_, boundary) = boundaries.next()?;
+    let mut boundaries = parameters.into_iter().filter(|parameter| parameter.name == "boundary");
+    let boundary = boundaries.next()?.value;
     let is_one = boundaries.next().is_none() && (1..=BOUNDARY_LENGTH_MAX).contains(&boundary.len());
     (is_one && boundary.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')).then_some(boundary)
 }
 
-/// The name in a part's head.
-fn part_name(head: &[u8]) -> Result<String, FormError> {
-    let head = String::from_utf8_lossy(head);
-    let mut found = None;
-    for line in head.split("\r\n") {
-        // A folded line is another one to those readers who do not fold.
-        if line.starts_with([' ', '\t']) {
-            return Err(FormError::AmbiguousName);
-        }
-        let Some((header, value)) = line.split_once(':') else {
-            continue;
-        };
-        if !header.trim().eq_ignore_ascii_case("content-disposition") {
-            continue;
-        }
-        let parameters = value.split_once(';').map_or("", |(_, parameters)| parameters);
-        let parameters = parameters_of(parameters).ok_or(FormError::AmbiguousName)?;
-        for (name, value) in parameters {
-            match name.as_str() {
-                "name" if found.is_none() => found = Some(value),
-                "name" | "name*" => return Err(FormError::AmbiguousName),
-                _ => {}
-            }
-        }
-    }
-    Ok(found.unwrap_or_default())
+/// What a part's head says of it.
+struct Disposition {
+    name: String,
+    /// Where names of a file begin in the head.
+    filenames: Vec<usize>,
 }
 
-/// `a=b; c="d"`: names in small letters, values without their quotes. `None`: it is not of that form.
-fn parameters_of(text: &str) -> Option<Vec<(String, String)>> {
+fn disposition(head: &[u8]) -> Result<Disposition, FormError> {
+    // Only ASCII matters here, and each byte stays one, so that places are those in the form.
+    let ascii = |byte: &u8| char::from(if byte.is_ascii() { *byte } else { b'?' });
+    let head: String = head.iter().map(ascii).collect();
+    let mut found = None;
+    let mut filenames = Vec::new();
+    let mut line_end = 0;
+    for line in head.split("\r\n") {
+        line_end += line.len();
+        let is_folded = line.starts_with([' ', '\t']);
+        // A folded line is another one to those readers who do not fold.
+        if is_folded {
+            return Err(FormError::AmbiguousName);
+        }
+        let header = line.split_once(':');
+        let header = header.filter(|(header, _)| header.trim().eq_ignore_ascii_case("content-disposition"));
+        if let Some((_, value)) = header {
+            let parameters = value.split_once(';').map_or("", |(_, parameters)| parameters);
+            let start = line_end - parameters.len();
+            for parameter in parameters_of(parameters).ok_or(FormError::AmbiguousName)? {
+                match parameter.name.as_str() {
+                    "name" if found.is_none() => found = Some(parameter.value),
+                    "name" | "name*" => return Err(FormError::AmbiguousName),
+                    "filename" => filenames.push(start + parameter.place),
+                    "filename*" => {
+                        // `utf-8'en'name` (RFC 8187).
+                        let name = parameter.value.rsplit('\'').next().unwrap_or_default();
+                        filenames.push(start + parameter.place + parameter.value.len() - name.len());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        line_end += LINE_BREAK.len();
+    }
+    Ok(Disposition {
+        name: found.unwrap_or_default(),
+        filenames,
+    })
+}
+
+struct Parameter {
+    /// In small letters.
+    name: String,
+    /// Without its quotes.
+    value: String,
+    /// Where the value begins, behind a quote.
+    place: usize,
+}
+
+/// `a=b; c="d"`. `None`: it is not of that form.
+fn parameters_of(text: &str) -> Option<Vec<Parameter>> {
     let mut parameters = Vec::new();
-    let mut rest = text.trim();
+    let all = text.trim_end();
+    let mut rest = all.trim_start();
     while !rest.is_empty() {
         let (name, behind) = rest.split_once('=')?;
         let behind = behind.trim_start();
-        let (value, behind) = if let Some(quoted) = behind.strip_prefix('"') {
-            unquoted(quoted)?
+        let (value, place, behind) = if let Some(quoted) = behind.strip_prefix('"') {
+            let (value, behind) = unquoted(quoted)?;
+            (value, all.len() - quoted.len(), behind)
         } else {
             let end = behind.find(';').unwrap_or(behind.len());
-            (behind[..end].trim().to_owned(), &behind[end..])
+            (
+                behind[..end].trim_end().to_owned(),
+                all.len() - behind.len(),
+                &behind[end..],
+            )
         };
-        parameters.push((name.trim().to_ascii_lowercase(), value));
+        let name = name.trim().to_ascii_lowercase();
+        parameters.push(Parameter { name, value, place });
         let behind = behind.trim_start();
         rest = match behind.strip_prefix(';') {
-            Some(more) => more.trim(),
+            Some(more) => more.trim_start(),
             None if behind.is_empty() => "",
             None => return None,
         };
@@ -281,6 +320,7 @@ impl ModelPart {
                     name,
                     part_start,
                     value_start,
+                    filenames: _,
                 } if name.eq_ignore_ascii_case("model") => {
                     self.is_repeated |= self.value.is_some() || name != "model";
                     self.open = Some((part_start, value_start));
@@ -292,6 +332,33 @@ impl ModelPart {
                         self.part.get_or_insert(part_start..value_end);
                     }
                 }
+                Step::End => self.has_ended = true,
+            }
+        }
+    }
+}
+
+/// Where in a form the file stands.
+#[derive(Debug, Default)]
+pub struct FilePart {
+    /// Where its name begins, in each form in which it has one; empty before it was seen.
+    pub filenames: Vec<u64>,
+    /// A second one was seen.
+    pub is_repeated: bool,
+    /// The form has ended.
+    pub has_ended: bool,
+}
+
+impl FilePart {
+    /// Takes the steps of a form in order.
+    pub fn see(&mut self, steps: impl IntoIterator<Item = Step>) {
+        for step in steps {
+            match step {
+                Step::Part { filenames, .. } if !filenames.is_empty() => {
+                    self.is_repeated |= !self.filenames.is_empty();
+                    self.filenames = filenames;
+                }
+                Step::Part { .. } | Step::PartEnd { .. } => {}
                 Step::End => self.has_ended = true,
             }
         }
@@ -364,6 +431,40 @@ mod tests {
         };
         assert!(twice("model") && twice("Model"));
         assert!(!twice("models"));
+    }
+
+    #[test]
+    fn the_names_of_a_file_are_found_in_every_form() {
+        for (disposition, marked) in [
+            (
+                "form-data; name=\"file\"; filename=\"a.jsonl\"",
+                "form-data; name=\"file\"; filename=\"!a.jsonl\"",
+            ),
+            (
+                "form-data; filename=\"\\\"a\"; name=\"file\"",
+                "form-data; filename=\"!\\\"a\"; name=\"file\"",
+            ),
+            ("form-data; name=é; filename= é ", "form-data; name=é; filename= !é "),
+            (
+                "form-data;name=f;filename=\"a\"; filename*=utf-8''%61",
+                "form-data;name=f;filename=\"!a\"; filename*=utf-8''!%61",
+            ),
+        ] {
+            let form = format!("--xyz\r\nX: y\r\n{}", &part(disposition, "v")[7..]) + "--xyz--";
+            let mut file = FilePart::default();
+            file.see(steps_of(form.as_bytes(), 5).expect("a form"));
+            let mut text = form.clone();
+            for place in file.filenames.iter().rev() {
+                text.insert(usize::try_from(*place).expect("small"), '!');
+            }
+            assert_eq!(text, form.replace(disposition, marked));
+            assert!(file.has_ended && !file.is_repeated);
+            file.see(steps_of(form.as_bytes(), 5).expect("a form"));
+            assert!(file.is_repeated);
+        }
+        let mut none = FilePart::default();
+        none.see(steps_of(part("form-data; name=\"filename\"", "x").as_bytes(), 5).expect("a form"));
+        assert!(none.filenames.is_empty());
     }
 
     #[test]

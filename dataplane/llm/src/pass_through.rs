@@ -1,5 +1,7 @@
 //! Endpoints whose requests and answers pass unread: pictures, sound, reranking, moderation. Both sides speak `OpenAI`'s
 //! words (reranking: Cohere's, which everybody took over), so all that is touched is the model's name.
+//!
+//! What calls leave at a provider has endpoints of the same sort, but for the ids in them: see [`crate::stored`].
 
 use std::borrow::Cow;
 
@@ -25,11 +27,29 @@ pub enum PassThrough {
     Translations,
     Moderations,
     Rerank,
+    Files,
+    Batches,
+    StoredResponses,
 }
 
 impl PassThrough {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
+        Self::ImageGenerations,
+        Self::ImageEdits,
+        Self::ImageVariations,
+        Self::Speech,
+        Self::Transcriptions,
+        Self::Translations,
+        Self::Moderations,
+        Self::Rerank,
+        Self::Files,
+        Self::Batches,
+        Self::StoredResponses,
+    ];
+
+    /// Those that ask a model.
+    pub const OF_MODELS: [Self; 8] = [
         Self::ImageGenerations,
         Self::ImageEdits,
         Self::ImageVariations,
@@ -51,6 +71,9 @@ impl PassThrough {
             Self::Translations => "/v1/audio/translations",
             Self::Moderations => "/v1/moderations",
             Self::Rerank => "/v1/rerank",
+            Self::Files => "/v1/files",
+            Self::Batches => "/v1/batches",
+            Self::StoredResponses => "/v1/responses",
         }
     }
 
@@ -78,6 +101,10 @@ pub fn encode(request: &ModelRequest, options: &EncodeOptions<'_>) -> Result<(By
 /// What an answer used, as far as it says; `end` is the answer, or the last part of a long one. Pictures without token
 /// counts are `choices` pieces.
 pub fn usage(what: PassThrough, end: &[u8], choices: u32) -> Option<Usage> {
+    // What stored objects tell of was used by the call that made them, and is told each time they are looked at.
+    if !PassThrough::OF_MODELS.contains(&what) {
+        return None;
+    }
     let reported = json::last_member(end, b"\"usage\"").and_then(|place| read_usage(&end[place]));
     let is_made = matches!(
         what,

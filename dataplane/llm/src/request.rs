@@ -142,9 +142,7 @@ impl ModelRequest {
         let mut fields = [const { None }; FIELDS];
         json::find_fields(&body, names, Repeats::Refuse, &mut fields).map_err(|error| match error {
             FieldsError::Syntax(error) => BadRequest::unreadable(error),
-            FieldsError::NotAnObject => {
-                BadRequest::new("invalid_type", None, "the request body must be a JSON object".into())
-            }
+            FieldsError::NotAnObject => BadRequest::not_an_object(),
             FieldsError::Repeated(index) => BadRequest::repeated(names[index]),
         })?;
         let reader = Reader {
@@ -368,7 +366,11 @@ impl BadRequest {
         }
     }
 
-    fn unreadable(error: SyntaxError) -> Self {
+    pub(crate) fn not_an_object() -> Self {
+        Self::new("invalid_type", None, "the request body must be a JSON object".into())
+    }
+
+    pub(crate) fn unreadable(error: SyntaxError) -> Self {
         match error.problem {
             Problem::InvalidUtf8 => Self::new(
                 "invalid_utf8",

@@ -54,6 +54,8 @@ pub(super) static GROQ: Rules = Rules {
         PassThrough::Speech,
         PassThrough::Transcriptions,
         PassThrough::Translations,
+        PassThrough::Files,
+        PassThrough::Batches,
     ],
     embeddings: None,
     ..Rules::PLAIN
