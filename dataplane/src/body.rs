@@ -24,6 +24,15 @@ pub fn check_passing_head(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
+/// The same of a body that must be a form.
+pub fn check_form_head(headers: &HeaderMap) -> Result<(), Refusal> {
+    if is_form(headers) {
+        check_encoding(headers)
+    } else {
+        Err(Refusal::UnsupportedMediaType)
+    }
+}
+
 fn is_form(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE);
     content_type.is_some_and(|value| essence(value.as_bytes()).eq_ignore_ascii_case(b"multipart/form-data"))

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use headgate_snapshot::{SealingKey, Snapshot};
+use arc_swap::ArcSwap;
+use headgate_snapshot::{Binder, SealingKey, Snapshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::identity::clouds::Clouds;
@@ -24,6 +25,9 @@ pub struct Gateway {
     pub bounds: Bounds,
     /// Which addresses providers may have.
     pub addresses: AddressPolicy,
+    /// By which keys ids of stored objects are known beside that of the runtime: in a cluster all of the ring, which
+    /// changes between publications.
+    pub ring: ArcSwap<Vec<Binder>>,
     /// SIGTERM came: not ready any more, and no connection is kept alive.
     pub draining: CancellationToken,
     /// The time to drain is over: what still runs ends now.
@@ -52,6 +56,7 @@ impl Gateway {
             signed_turns: SignedTurnStore::default(),
             bounds,
             addresses,
+            ring: ArcSwap::default(),
             draining: CancellationToken::new(),
             stopping: CancellationToken::new(),
         }

@@ -8,13 +8,14 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, get, on, post};
 use futures_util::FutureExt;
 use http::{HeaderMap, Method, Request};
 use tower::Service;
 
 use headgate_llm::endpoint::{Endpoint, ErrorShape};
 use headgate_llm::pass_through::PassThrough;
+use headgate_llm::stored::Call;
 
 use crate::gateway::Gateway;
 use crate::pipeline::RequestBody;
@@ -36,9 +37,16 @@ impl DataRoutes {
             let ask = async move |State(gateway), request| ask_model(gateway, endpoint, request).await;
             router.route(endpoint.path(), post(ask))
         });
-        let router = PassThrough::ALL.into_iter().fold(router, |router, what| {
+        let router = PassThrough::OF_MODELS.into_iter().fold(router, |router, what| {
             let pass = async move |State(gateway), request| pass_through(gateway, what, request).await;
             router.route(what.path(), post(pass))
+        });
+        let router = Call::ALL.into_iter().fold(router, |router, call| {
+            let pass = async move |State(gateway), id: Result<Option<Path<String>>, PathRejection>, request| {
+                stored(gateway, call, id, request).await
+            };
+            let method = MethodFilter::try_from(call.method()).expect("a method of HTTP's own");
+            router.route(&call.pattern(), on(method, pass))
         });
         let router = router
             .route("/v1/models", get(list_models))
@@ -80,6 +88,19 @@ async fn pass_through(gateway: Arc<Gateway>, what: PassThrough, request: Request
     // Boxed: it is large, and not what most requests go through.
     let passed = Box::pin(pipeline::pass_through(Arc::clone(&gateway), what, trace_id, request));
     caught(&gateway, shape, trace_id, passed).await
+}
+
+async fn stored(
+    gateway: Arc<Gateway>,
+    call: Call,
+    id: Result<Option<Path<String>>, PathRejection>,
+    request: Request<Body>,
+) -> Response {
+    // What is not text is the id of nothing, and is told so as any other.
+    let id = id.map_or_else(|_| Some(String::new()), |id| id.map(|Path(id)| id));
+    let trace_id = TraceId::of(request.headers());
+    let passed = Box::pin(pipeline::stored(Arc::clone(&gateway), call, id, trace_id, request));
+    caught(&gateway, ErrorShape::OpenAI, trace_id, passed).await
 }
 
 /// A panic costs its own request: the record closes by being dropped, the client gets a 500, the connection lives on.

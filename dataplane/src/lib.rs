@@ -30,6 +30,7 @@ pub mod runtime;
 pub mod serve;
 pub mod signed_turns;
 pub mod source;
+pub mod stored;
 pub mod telemetry;
 pub mod trace;
 pub mod upload;

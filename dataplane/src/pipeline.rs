@@ -35,9 +35,14 @@ use crate::trace::TraceId;
 
 mod models;
 mod pass_through;
+mod references;
+mod stored;
 
 pub use models::{list_models, retrieve_model};
 pub use pass_through::pass_through;
+pub use stored::stored;
+
+use references::Asker;
 
 /// A body as a client sends it, or as a test makes it.
 pub trait RequestBody: http_body::Body<Data = Bytes> + Send + Unpin {}
@@ -70,17 +75,21 @@ async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) ->
 
     let bytes = read_json(&head.headers, body, gateway.bounds.body_idle_timeout).await?;
     exchange.is_body_unread = false;
-    let request = Arc::new(ModelRequest::parse(exchange.endpoint, bytes)?);
+    let request = ModelRequest::parse(exchange.endpoint, bytes)?;
     exchange.is_stream = request.stream;
 
     refuse_request_config(&head.headers)?;
     exchange.wants_metadata = metadata::is_wanted(&head.headers);
-    let plan = Arc::new(plan(
-        &runtime,
-        &caller,
-        &request.model,
-        wanted_provider(&head.headers)?,
-    )?);
+    let wanted_provider = wanted_provider(&head.headers)?;
+    let plan = plan(&runtime, &caller, &request.model, wanted_provider)?;
+    let asker = Asker {
+        gateway: &gateway,
+        runtime: &runtime,
+        caller: &caller,
+        wanted_provider,
+    };
+    let (plan, request) = asker.exchange_ids(plan, request)?;
+    let (plan, request) = (Arc::new(plan), Arc::new(request));
     drop(runtime); // the plan holds what it needs; a stream of minutes must not keep an old runtime alive
     exchange.plan = Some(Arc::clone(&plan));
     exchange.received(request.body.len());

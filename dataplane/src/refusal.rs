@@ -30,8 +30,14 @@ pub enum Refusal {
     NoProvider,
     /// No route, declared model or `provider/model` of that name, as far as this key can see.
     ModelNotFound(String),
-    /// `x-headgate-provider` names a provider that the model's route does not lead to.
+    /// `x-headgate-provider` names a provider that the model's route does not lead to, or where the stored object is not.
     ProviderNotOnRoute,
+    /// The request would leave objects at this provider, or use such, and its LLMProvider does not allow that.
+    StoredObjectsForbidden(String),
+    /// No object of that id, as far as this key can see: whose an id is, nobody else learns. The family's noun.
+    NoSuchObject(&'static str),
+    /// A batch names its models inside its file, and this key may only use some.
+    BatchForbidden,
     /// A header brings routing of its own, and no route allows that.
     RequestConfigForbidden,
     /// The provider demands prices, and this model has none.
@@ -86,9 +92,14 @@ impl Refusal {
             Self::MissingKey | Self::InvalidKey | Self::KeySuspended | Self::KeyExpired | Self::AdminOnly => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::ModelNotAllowed(_) | Self::UnknownPrice(_) | Self::RequestConfigForbidden => StatusCode::FORBIDDEN,
+            Self::ModelNotAllowed(_)
+            | Self::UnknownPrice(_)
+            | Self::RequestConfigForbidden
+            | Self::StoredObjectsForbidden(_)
+            | Self::BatchForbidden => StatusCode::FORBIDDEN,
+            // An adapter's way to say the same of one field.
             Self::BadRequest(bad) if bad.code == STORED_OBJECTS_FORBIDDEN => StatusCode::FORBIDDEN,
-            Self::ModelNotFound(_) | Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::ModelNotFound(_) | Self::NoSuchPath | Self::NoSuchObject(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) | Self::BodyCut | Self::ProviderNotOnRoute | Self::NoProvider => {
                 StatusCode::BAD_REQUEST
@@ -114,6 +125,9 @@ impl Refusal {
             Self::ModelNotFound(_) => "model_not_found",
             Self::ProviderNotOnRoute => "provider_not_on_route",
             Self::NoProvider => "provider_not_named",
+            Self::StoredObjectsForbidden(_) => STORED_OBJECTS_FORBIDDEN,
+            Self::NoSuchObject(_) => "object_not_found",
+            Self::BatchForbidden => "batch_not_allowed",
             Self::RequestConfigForbidden => "request_config_forbidden",
             Self::UnknownPrice(_) => "unknown_price",
             Self::TargetUnavailable(_) => "target_unavailable",
@@ -148,6 +162,7 @@ impl Refusal {
         match self {
             Self::BadRequest(bad) => bad.param.as_deref(),
             Self::ModelNotAllowed(_) | Self::ModelNotFound(_) | Self::UnknownPrice(_) => Some("model"),
+            Self::NoSuchObject(_) => Some("id"),
             _ => None,
         }
     }
@@ -161,10 +176,13 @@ impl Refusal {
             Self::KeyExpired => "The virtual key has expired. Ask its owner for a new one.",
             Self::AdminOnly => "Send the admin token as `Authorization: Bearer …`, or ask from the gateway's own host.",
             Self::ProviderNotOnRoute => {
-                "The header x-headgate-provider names a provider that this model's route does not lead to. Leave it out."
+                "The header x-headgate-provider names another provider than the one that this request leads to. Leave it out."
             }
             Self::NoProvider => {
                 "This request names no model, so it must say whose it is: name a provider that this key may use in the header x-headgate-provider, or give the key a defaultProvider."
+            }
+            Self::BatchForbidden => {
+                "This key may use certain models or routes only, and a batch names its models inside its file, so that it may make none. Use a key without such a list."
             }
             Self::RequestConfigForbidden => {
                 "A config header is not allowed on this route. Leave x-portkey-config and x-headgate-config out."
@@ -184,6 +202,16 @@ impl Refusal {
             Self::Internal => "The gateway failed. The operator finds it in the log under this request id.",
             Self::BadRequest(bad) => return Cow::Borrowed(&bad.message),
             Self::Upstream(failure) => upstream_message(failure.kind),
+            Self::StoredObjectsForbidden(provider) => {
+                return Cow::Owned(format!(
+                    "The provider `{provider}` may not store objects, since all callers share its account. Ask the operator to set storedObjects: Allow in its LLMProvider."
+                ));
+            }
+            Self::NoSuchObject(noun) => {
+                return Cow::Owned(format!(
+                    "There is no {noun} of this id for this key. Take the id from the answer of this gateway that made it."
+                ));
+            }
             Self::KeyRefused(reason) => return Cow::Owned(format!("This key cannot be served now: {reason}")),
             Self::TargetUnavailable(reason) => {
                 return Cow::Owned(format!("This model cannot be served now: {reason}"));
@@ -298,6 +326,21 @@ mod tests {
         assert_eq!(upstream(FailureKind::Protocol, Some(302)).status(), 502);
         assert_eq!(upstream(FailureKind::Server, Some(200)).status(), 502);
         assert_eq!(upstream(FailureKind::Timeout, None).status(), 504);
+    }
+
+    #[test]
+    fn stored_objects_are_forbidden_by_whoever_finds_them() {
+        let of_a_field = Refusal::BadRequest(BadRequest {
+            code: "stored_objects_forbidden",
+            param: Some("store".to_owned()),
+            message: String::new(),
+        });
+        for refusal in [Refusal::StoredObjectsForbidden("p".to_owned()), of_a_field] {
+            assert_eq!(
+                (refusal.status().as_u16(), refusal.code()),
+                (403, "stored_objects_forbidden")
+            );
+        }
     }
 
     #[test]

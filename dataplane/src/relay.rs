@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -83,6 +83,13 @@ pub struct Relayed {
     is_json: bool,
 }
 
+impl Relayed {
+    /// All of it, of at most so many bytes.
+    pub async fn whole(self, bytes_max: usize) -> Result<Bytes, Failure> {
+        self.body.collect(bytes_max).await
+    }
+}
+
 impl Passing<'_> {
     /// Asks the planned backend.
     pub async fn relay(&self, plan: &Plan, body: PassingBody, exchange: &mut Exchange) -> Result<Relayed, Refusal> {
@@ -135,7 +142,14 @@ impl Passing<'_> {
             headers: &headers,
             caller_headers: self.caller_headers,
         };
+        let is_empty = body.is_end_stream();
         let mut request = asked.request(provider, body)?;
+        if is_empty && self.method == Method::POST {
+            // Servers and what stands before them ask for a length here, and hyper writes none of an absent body.
+            request
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+        }
         match &self.content_type {
             Some(content_type) => drop(request.headers_mut().insert(header::CONTENT_TYPE, content_type.clone())),
             None => drop(request.headers_mut().remove(header::CONTENT_TYPE)),

@@ -3,6 +3,8 @@
 //! The model must stand within the first mebibyte, since nothing can be planned before it is known, or in the header
 //! `x-headgate-model`. In that case the part is written at the front, and one that comes late is taken out. A second one
 //! breaks the upload: the provider might serve that.
+//!
+//! Where the form brings a file to be stored, it is the file's name that is sought and written into; the same holds of it.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -14,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, header};
 use http_body::{Body, Frame, SizeHint};
 
-use headgate_llm::multipart::{FormError, ModelPart, Scanner, Step};
+use headgate_llm::multipart::{FilePart, FormError, ModelPart, Scanner, Step};
 use headgate_llm::request::{BadRequest, MODEL_LENGTH_MAX};
 
 use crate::body::content_length;
@@ -23,7 +25,7 @@ use crate::pipeline::RequestBody;
 use crate::refusal::Refusal;
 use crate::upstream::request_body::UploadFailed;
 
-/// How far the model is sought.
+/// How far the model is sought, or the file.
 const SEARCH_BYTES_MAX: usize = 1024 * 1024;
 /// The largest upload: what the largest file endpoint in use takes.
 pub const UPLOAD_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -31,6 +33,17 @@ pub const UPLOAD_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const TOTAL: Duration = Duration::from_secs(600);
 
 static MODEL_HEADER: HeaderName = HeaderName::from_static("x-headgate-model");
+
+/// What of a form must be known before it can be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// The model it asks for.
+    Model,
+    /// Nothing: the provider has a model of its own.
+    Nothing,
+    /// The name of the file that it brings.
+    File,
+}
 
 /// A form whose beginning was read.
 pub struct Form<B> {
@@ -45,6 +58,8 @@ struct Beginning {
     bytes: Bytes,
     /// Where the value of `model` stands in `bytes`.
     value: Option<std::ops::Range<usize>>,
+    /// Where the file's name stands in `bytes`.
+    filenames: Vec<usize>,
     /// What the client says of the whole length.
     length: Option<u64>,
 }
@@ -54,7 +69,9 @@ struct Rest<B> {
     body: B,
     deadline: MovingDeadline,
     scanner: Scanner,
+    sought: Sought,
     model: ModelPart,
+    file: FilePart,
     steps: Vec<Step>,
     read: u64,
     late: Option<Late>,
@@ -68,8 +85,8 @@ struct Late {
 }
 
 impl<B: RequestBody> Form<B> {
-    /// Reads as far as the model. `needs_model`: a form without one is refused.
-    pub async fn read(headers: &HeaderMap, body: B, idle: Duration, needs_model: bool) -> Result<Self, Refusal> {
+    /// Reads as far as what is sought; a form without it is refused.
+    pub async fn read(headers: &HeaderMap, body: B, idle: Duration, sought: Sought) -> Result<Self, Refusal> {
         let content_type = headers
             .get(header::CONTENT_TYPE)
             .map_or(&b""[..], |value| value.as_bytes());
@@ -82,14 +99,16 @@ impl<B: RequestBody> Form<B> {
             body,
             deadline: MovingDeadline::within(idle, TOTAL),
             scanner,
+            sought,
             model: ModelPart::default(),
+            file: FilePart::default(),
             steps: Vec::new(),
             read: 0,
             late: None,
         };
         let named = named_model(headers)?;
         let mut bytes = BytesMut::new();
-        while needs_model && rest.model.value.is_none() && !rest.model.has_ended && bytes.len() < SEARCH_BYTES_MAX {
+        while rest.is_searching() && bytes.len() < SEARCH_BYTES_MAX {
             let Some(next) = std::future::poll_fn(|cx| rest.poll_next(cx)).await? else {
                 break;
             };
@@ -104,12 +123,21 @@ impl<B: RequestBody> Form<B> {
         let model = match (&value, named) {
             (Some(value), _) => text(&bytes[value.clone()])?,
             (None, Some(named)) => named,
-            (None, None) if needs_model => return Err(no_model()),
+            (None, None) if sought == Sought::Model => return Err(no_model()),
             (None, None) => String::new(),
         };
+        let filenames: Vec<_> = rest.file.filenames.iter().copied().map(index).collect();
+        if sought == Sought::File && filenames.is_empty() {
+            return Err(no_file());
+        }
         Ok(Self {
             model,
-            beginning: Beginning { bytes, value, length },
+            beginning: Beginning {
+                bytes,
+                value,
+                filenames,
+                length,
+            },
             rest,
         })
     }
@@ -120,7 +148,13 @@ impl<B: RequestBody + 'static> Form<B> {
     pub fn into_upload(self, upstream_model: &str) -> (Upload<B>, Why) {
         let Self {
             model: _,
-            beginning: Beginning { bytes, value, length },
+            beginning:
+                Beginning {
+                    bytes,
+                    value,
+                    filenames: _,
+                    length,
+                },
             mut rest,
         } = self;
         let (ready, length) = match value {
@@ -139,14 +173,32 @@ impl<B: RequestBody + 'static> Form<B> {
                 (vec![own, passed], None) // whether a part will be taken out is not known yet
             }
         };
-        let why = Why::default();
-        let upload = Upload {
-            ready: ready.into_iter().filter(|bytes| !bytes.is_empty()).collect(),
-            length,
+        Upload::of(ready, length, rest)
+    }
+
+    /// The form with `mark` before the name of its file, and where the reason stands if it breaks off.
+    pub fn into_marked_upload(self, mark: &str) -> (Upload<B>, Why) {
+        let Self {
+            model: _,
+            beginning:
+                Beginning {
+                    mut bytes,
+                    value: _,
+                    filenames,
+                    length,
+                },
             rest,
-            why: why.clone(),
-        };
-        (upload, why)
+        } = self;
+        let mark = Bytes::copy_from_slice(mark.as_bytes());
+        let length = length.map(|length| length + (filenames.len() * mark.len()) as u64);
+        let mut ready = Vec::with_capacity(2 * filenames.len() + 1);
+        let mut passed = 0;
+        for place in filenames {
+            ready.extend([bytes.split_to(place - passed), mark.clone()]);
+            passed = place;
+        }
+        ready.push(bytes);
+        Upload::of(ready, length, rest)
     }
 }
 
@@ -171,6 +223,19 @@ pub struct Upload<B> {
     length: Option<u64>,
     rest: Rest<B>,
     why: Why,
+}
+
+impl<B> Upload<B> {
+    fn of(ready: Vec<Bytes>, length: Option<u64>, rest: Rest<B>) -> (Self, Why) {
+        let why = Why::default();
+        let upload = Self {
+            ready: ready.into_iter().filter(|bytes| !bytes.is_empty()).collect(),
+            length,
+            rest,
+            why: why.clone(),
+        };
+        (upload, why)
+    }
 }
 
 impl<B: RequestBody> Body for Upload<B> {
@@ -221,16 +286,31 @@ impl<B: RequestBody> Rest<B> {
         }))
     }
 
+    fn is_searching(&self) -> bool {
+        match self.sought {
+            Sought::Model => self.model.value.is_none() && !self.model.has_ended,
+            Sought::Nothing => false,
+            Sought::File => self.file.filenames.is_empty() && !self.file.has_ended,
+        }
+    }
+
     fn scan(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
         self.read += bytes.len() as u64;
         if self.read > UPLOAD_BYTES_MAX {
             return Err(too_large());
         }
         let scanned = self.scanner.push(bytes, &mut self.steps);
-        self.model.see(self.steps.drain(..));
+        let steps = self.steps.drain(..);
+        match self.sought {
+            Sought::Model | Sought::Nothing => self.model.see(steps),
+            Sought::File => self.file.see(steps),
+        }
         scanned.map_err(|error| unreadable(&error))?;
         if self.model.is_repeated {
             return Err(repeated());
+        }
+        if self.file.is_repeated {
+            return Err(second_file());
         }
         Ok(())
     }
@@ -301,6 +381,28 @@ fn no_model() -> Refusal {
     )
 }
 
+fn no_file() -> Refusal {
+    bad_file(
+        "missing_field",
+        "the form brings no `file` with a name within its first mebibyte; send that part first, or right behind `purpose`",
+    )
+}
+
+fn second_file() -> Refusal {
+    bad_file(
+        "duplicate_field",
+        "the form brings a second file; send each in a form of its own",
+    )
+}
+
+fn bad_file(code: &'static str, message: &str) -> Refusal {
+    Refusal::BadRequest(BadRequest {
+        code,
+        param: Some("file".to_owned()),
+        message: message.to_owned(),
+    })
+}
+
 fn repeated() -> Refusal {
     bad(
         "duplicate_field",
@@ -359,9 +461,23 @@ mod tests {
         let pieces: Vec<_> = form.as_bytes().chunks(piece).map(Bytes::copy_from_slice).collect();
         let frames = pieces.into_iter().map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
         let body = StreamBody::new(futures_util::stream::iter(frames));
-        let form = Form::read(&headers(more), body, Duration::from_secs(1), true).await?;
+        let form = Form::read(&headers(more), body, Duration::from_secs(1), Sought::Model).await?;
         assert_eq!(form.model, "fast");
-        let (upload, why) = form.into_upload("whisper-1");
+        all_of(form.into_upload("whisper-1")).await
+    }
+
+    async fn marked(form: &str, piece: usize) -> Result<(String, Option<u64>), Refusal> {
+        let pieces: Vec<_> = form.as_bytes().chunks(piece).map(Bytes::copy_from_slice).collect();
+        let frames = pieces.into_iter().map(|bytes| Ok::<_, Infallible>(Frame::data(bytes)));
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        let length = [("content-length", form.len().to_string())];
+        let form = Form::read(&headers(&length), body, Duration::from_secs(1), Sought::File).await?;
+        all_of(form.into_marked_upload("hg-")).await
+    }
+
+    async fn all_of<B: RequestBody + 'static>(
+        (upload, why): (Upload<B>, Why),
+    ) -> Result<(String, Option<u64>), Refusal> {
         let length = upload.size_hint().exact();
         match upload.collect().await {
             Ok(sent) => Ok((String::from_utf8(sent.to_bytes().to_vec()).expect("text"), length)),
@@ -403,10 +519,46 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_gets_its_mark_while_it_passes_and_its_length_stays_known() {
+        let purpose = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n";
+        for form in [
+            format!("{purpose}{}--b--\r\n", file(100_000)),
+            format!("{}{purpose}--b--\r\n", file(100_000)).replace("\"a\"", "\"a\"; filename*=utf-8''a"),
+        ] {
+            for piece in [7, 99_999, 1_000_000] {
+                let (sent, length) = marked(&form, piece).await.expect("it passes");
+                let expected = form.replace("filename=\"", "filename=\"hg-").replace("''a", "''hg-a");
+                assert!(sent == expected, "pieces of {piece}");
+                assert_eq!(length, Some(sent.len() as u64));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_without_a_file_or_with_a_second_one_is_refused() {
+        let code_of = async |form: String| match marked(&form, 50).await.expect_err("it is refused") {
+            Refusal::BadRequest(bad) => (bad.code, bad.param),
+            other => panic!("{other:?}"),
+        };
+        let of_file = |code| (code, Some("file".to_owned()));
+        assert_eq!(code_of(format!("{MODEL}--b--\r\n")).await, of_file("missing_field"));
+        let late = format!(
+            "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n{}\r\n",
+            "x".repeat(SEARCH_BYTES_MAX)
+        );
+        assert_eq!(
+            code_of(format!("{late}{}--b--", file(3))).await,
+            of_file("missing_field")
+        );
+        let second = format!("{}{}--b--\r\n", file(10), file(10));
+        assert_eq!(code_of(second).await, of_file("duplicate_field"));
+    }
+
+    #[tokio::test]
     async fn what_is_no_form_or_too_large_is_refused_unread() {
         let read = async |headers: HeaderMap| {
             let body = http_body_util::Full::new(Bytes::from_static(b"--b--"));
-            let read = Form::read(&headers, body, Duration::from_secs(1), true).await;
+            let read = Form::read(&headers, body, Duration::from_secs(1), Sought::Model).await;
             read.map(|form| form.model).expect_err("it is refused")
         };
         let length = (UPLOAD_BYTES_MAX + 1).to_string();

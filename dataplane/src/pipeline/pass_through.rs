@@ -11,6 +11,7 @@ use headgate_llm::pass_through::{self, PassThrough};
 use headgate_llm::request::ModelRequest;
 use headgate_llm::service::not_served;
 
+use super::references::Asker;
 use super::{RequestBody, admit_caller, refuse_request_config, wanted_provider};
 use crate::attempt::encode_options;
 use crate::body::{check_head, check_passing_head, read_json};
@@ -21,7 +22,7 @@ use crate::relay::{Passing, PassingBody, RelayBody, Relayed};
 use crate::reply;
 use crate::route::{plan, plan_without_model};
 use crate::trace::TraceId;
-use crate::upload::Form;
+use crate::upload::{Form, Sought};
 use crate::upstream::request_body::RequestBody as UpstreamBody;
 
 /// A request whose bodies pass unread.
@@ -63,14 +64,33 @@ async fn relay<B: RequestBody + 'static>(
         exchange.is_body_unread = false;
         Asked::Json(ModelRequest::parse(exchange.endpoint, bytes)?)
     } else {
-        Asked::Form(Form::read(headers, body, idle, !what.has_default_model()).await?)
+        let sought = if what.has_default_model() {
+            Sought::Nothing
+        } else {
+            Sought::Model
+        };
+        Asked::Form(Form::read(headers, body, idle, sought).await?)
     };
     refuse_request_config(headers)?;
     let wanted = wanted_provider(headers)?;
-    let plan = Arc::new(match asked.model() {
+    let plan = match asked.model() {
         "" => plan_without_model(&runtime, &caller, wanted)?,
         model => plan(&runtime, &caller, model, wanted)?,
-    });
+    };
+    let (plan, asked) = match asked {
+        Asked::Json(request) => {
+            let asker = Asker {
+                gateway: &gateway,
+                runtime: &runtime,
+                caller: &caller,
+                wanted_provider: wanted,
+            };
+            let (plan, request) = asker.exchange_ids(plan, request)?;
+            (plan, Asked::Json(request))
+        }
+        form @ Asked::Form(_) => (plan, form),
+    };
+    let plan = Arc::new(plan);
     drop(runtime);
     exchange.plan = Some(Arc::clone(&plan));
     let options = encode_options(&plan);

@@ -113,19 +113,36 @@ pub fn plan_without_model(
         let Some(provider) = runtime.providers.get(provider) else {
             continue;
         };
-        return Ok(Plan {
-            route: None,
-            timeouts: provider.timeouts,
-            backend: PlannedBackend {
-                provider: Arc::clone(provider),
-                model: Arc::clone(&provider.without_model),
-                overrides: Arc::default(),
-                undeclared_name: None,
-            },
-            retry: Arc::clone(&IMPLICIT_RETRY),
-        });
+        return Ok(without_model(provider));
     }
     Err(Refusal::NoProvider)
+}
+
+/// Plans a request about an object that is stored at a provider; `None`: the caller may not use that.
+pub fn plan_at(runtime: &Runtime, caller: &Authenticated, provider: &ObjectName) -> Result<Option<Plan>, Refusal> {
+    let is_visible = tables(runtime, caller).any(|table| table.providers.get(&provider.name) == Some(provider));
+    if is_visible {
+        let prepared = runtime.providers.get(provider);
+        return Ok(prepared
+            .filter(|_| may_use_provider(caller, provider))
+            .map(without_model));
+    }
+    let left_out = tables(runtime, caller).find_map(|table| table.unavailable_providers.get(&provider.name));
+    left_out.map_or(Ok(None), |reason| Err(Refusal::TargetUnavailable(reason.clone())))
+}
+
+fn without_model(provider: &Arc<PreparedProvider>) -> Plan {
+    Plan {
+        route: None,
+        timeouts: provider.timeouts,
+        backend: PlannedBackend {
+            provider: Arc::clone(provider),
+            model: Arc::clone(&provider.without_model),
+            overrides: Arc::default(),
+            undeclared_name: None,
+        },
+        retry: Arc::clone(&IMPLICIT_RETRY),
+    }
 }
 
 /// The tables in the order in which they are asked: the key's own namespace, then the shared ones.

@@ -13,8 +13,8 @@ use headgate_llm::provider::{Account, Kind, ModelApi, Provider as Adapter, Unsup
 use headgate_snapshot::origin::origin_of;
 use headgate_snapshot::sealed::OpenError;
 use headgate_snapshot::{
-    Cloud, CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed, SealingKey,
-    UnknownPrice,
+    Binder, Cloud, CredentialSlot, Model, ObjectName, Price, Provider, ProviderKind, ProviderTimeouts, Sealed,
+    SealingKey, StoredObjects, UnknownPrice,
 };
 
 use super::address::ProviderAddress;
@@ -58,6 +58,8 @@ pub struct PreparedProvider {
     pub refuses_unknown_price: bool,
     /// What happens with parameters that its dialect does not have.
     pub unsupported_parameters: UnsupportedParameters,
+    /// What binds ids of objects that are stored there to their owners; `None`: nothing may be stored there.
+    pub stored_objects: Option<Binder>,
     /// Where it is.
     pub address: ProviderAddress,
     /// Calls that brought an answer.
@@ -229,6 +231,7 @@ impl PreparedProvider {
             undeclared,
             refuses_unknown_price: record.unknown_price == UnknownPrice::Deny,
             unsupported_parameters: policy_of(record.unsupported_parameters),
+            stored_objects: (record.stored_objects == StoredObjects::Allow).then(|| means.sealing_key.binder()),
             answered_attempts: metrics.answered_attempts(label),
             address,
         })

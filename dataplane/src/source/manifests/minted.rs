@@ -74,7 +74,7 @@ pub enum StateError {
     #[error("the system gives no random bytes for a key: {0}")]
     Random(getrandom::Error),
     /// A file operation failed.
-    #[error("cannot {what} `{path}`: {source}; generated virtual keys are kept there, name another place with --state-dir", path = path.display())]
+    #[error("cannot {what} `{path}`: {source}; generated keys are kept there, name another place with --state-dir", path = path.display())]
     Io {
         /// What was being done.
         what: &'static str,
@@ -86,12 +86,24 @@ pub enum StateError {
     /// The file is not ours or not whole.
     #[error("`{path}` cannot be read as generated keys; restore it, or remove it to have new keys minted", path = .0.display())]
     Damaged(PathBuf),
+    /// The kept sealing key is not whole.
+    #[error(
+        "`{path}` cannot be read as a sealing key; restore it, or remove it and with it all ids of stored objects that were \
+         given out", path = .0.display()
+    )]
+    DamagedSeal(PathBuf),
     /// The state would get committed with the manifests.
     #[error("the state folder `{path}` lies within the manifests; name another one with --state-dir", path = .0.display())]
     WithinManifests(PathBuf),
     /// There is no place for the file.
     #[error("a virtual key with `generate` needs a place to be kept; name one with --state-dir")]
     NoPlace,
+    /// There is no place for the sealing key.
+    #[error(
+        "an LLMProvider with `storedObjects: Allow` needs a place for the key that binds ids of objects to their owners; \
+         name one with --state-dir"
+    )]
+    NoPlaceForSeal,
 }
 
 /// The state file of one manifests folder.
@@ -110,20 +122,10 @@ struct Contents {
 }
 
 impl KeyFile {
-    /// The file for `folder` within `state_dir`; the name follows the folder's real path, so that two gateways whose
-    /// folders both have a key `default/demo` do not share it. Touches nothing.
+    /// The file for `folder` within `state_dir`. Touches nothing.
     pub(super) fn of(state_dir: &Path, folder: &Path) -> Result<Self, StateError> {
-        let real = real_path(folder)?;
-        let state_dir = std::path::absolute(state_dir).map_err(failed("find", state_dir))?;
-        if nearest_real(&state_dir).starts_with(&real) {
-            return Err(StateError::WithinManifests(state_dir));
-        }
-        let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
-        let short: [u8; 8] = digest[..8].try_into().expect("a SHA-256 has 32 bytes");
-        let name = format!("{:016x}", u64::from_be_bytes(short));
-        Ok(Self {
-            path: state_dir.join(format!("keys-{name}.json")),
-        })
+        let path = state_file(state_dir, folder, "keys", "json")?;
+        Ok(Self { path })
     }
 
     /// Where it is.
@@ -195,6 +197,20 @@ impl KeyFile {
     }
 }
 
+/// A file of `folder`'s within `state_dir`; its name follows the folder's real path, so that two gateways whose folders
+/// both have a key `default/demo` do not share it. Touches nothing.
+pub(super) fn state_file(state_dir: &Path, folder: &Path, what: &str, extension: &str) -> Result<PathBuf, StateError> {
+    let real = real_path(folder)?;
+    let state_dir = std::path::absolute(state_dir).map_err(failed("find", state_dir))?;
+    if nearest_real(&state_dir).starts_with(&real) {
+        return Err(StateError::WithinManifests(state_dir));
+    }
+    let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
+    let short: [u8; 8] = digest[..8].try_into().expect("a SHA-256 has 32 bytes");
+    let name = format!("{what}-{:016x}.{extension}", u64::from_be_bytes(short));
+    Ok(state_dir.join(name))
+}
+
 /// Returns whether a key was minted.
 fn provide_one(keys: &mut BTreeMap<String, Minted>, want: &Wanted, now_s: i64) -> Result<bool, StateError> {
     let previous = match keys.get(&want.id) {
@@ -217,7 +233,7 @@ fn provide_one(keys: &mut BTreeMap<String, Minted>, want: &Wanted, now_s: i64) -
     Ok(true)
 }
 
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> StateError + 'a {
+pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> StateError + 'a {
     move |source| StateError::Io {
         what,
         path: path.to_owned(),
@@ -239,11 +255,11 @@ fn nearest_real(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
-fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
+pub(super) fn private(options: &mut fs::OpenOptions) -> &mut fs::OpenOptions {
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
 }
 
-fn create_private_dir(dir: &Path) -> Result<(), StateError> {
+pub(super) fn create_private_dir(dir: &Path) -> Result<(), StateError> {
     let mut builder = fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700)
         .create(dir)
@@ -251,7 +267,7 @@ fn create_private_dir(dir: &Path) -> Result<(), StateError> {
 }
 
 /// A file that was copied or restored may have been opened to others on the way.
-fn restrict(path: &Path) -> Result<(), StateError> {
+pub(super) fn restrict(path: &Path) -> Result<(), StateError> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("restrict", path))
 }

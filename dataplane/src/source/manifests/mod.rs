@@ -13,6 +13,7 @@ mod field;
 mod file;
 mod folder;
 mod minted;
+mod seal;
 mod secret;
 mod watch;
 mod yaml;
@@ -20,13 +21,13 @@ mod yaml;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use headgate_compile::{Compiled, Options, Resources, Secret, SecretValue, compile};
+use headgate_crds::llm_provider::StoredObjects;
 use headgate_crds::{Duration, Kind, Object as Typed, VirtualKey};
 use headgate_snapshot::{ObjectName, SealingKey, Snapshot};
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use self::admission::{Admitted, Object, Role};
 use self::file::SourceFile;
@@ -50,13 +51,15 @@ pub struct Folder {
     state_dir: Option<PathBuf>,
     environment: Environment,
     announce: Announce,
-    /// Made at start: in folder mode nothing sealed outlives the process.
+    /// Made at start, for folders whose key need not outlive the process.
     sealing_key: Arc<SealingKey>,
+    /// That of a folder whose key must, once it is read.
+    kept_sealing_key: OnceLock<Arc<SealingKey>>,
 }
 
 impl Folder {
-    /// The folder at `dir`. `state_dir` is where generated keys are kept, if there is such a place; `announce` shows a
-    /// generated key to the person at the terminal, once.
+    /// The folder at `dir`. `state_dir` is where keys are kept, if there is such a place; `announce` shows a generated key
+    /// to the person at the terminal, once.
     pub fn new(
         dir: PathBuf,
         state_dir: Option<PathBuf>,
@@ -69,6 +72,7 @@ impl Folder {
             environment,
             announce,
             sealing_key: Arc::new(fresh_sealing_key()?),
+            kept_sealing_key: OnceLock::new(),
         })
     }
 
@@ -94,17 +98,29 @@ impl Folder {
         }
         let variables = Variables::Environment(Arc::clone(&self.environment));
         let mut resources = resources(&admitted, &variables);
-        if let Err(error) = self.provide_keys(&mut resources, now_s) {
-            let report = Report::new(Severity::Error, "StateUnusable", error.to_string());
-            return Some(Loaded::refused(vec![report], None));
+        let provided = self.provide_keys(&mut resources, now_s);
+        let sealing_key = match provided.and_then(|()| self.sealing_key_of(&resources)) {
+            Ok(sealing_key) => sealing_key,
+            Err(error) => {
+                let report = Report::new(Severity::Error, "StateUnusable", error.to_string());
+                return Some(Loaded::refused(vec![report], None));
+            }
+        };
+        Some(Loaded::compiled(&resources, sealing_key, admitted, &files, fingerprint))
+    }
+
+    /// The key that these objects are sealed with.
+    fn sealing_key_of(&self, resources: &Resources) -> Result<Arc<SealingKey>, StateError> {
+        let mut providers = resources.providers.iter();
+        if !providers.any(|provider| provider.spec.stored_objects == StoredObjects::Allow) {
+            return Ok(Arc::clone(&self.sealing_key));
         }
-        Some(Loaded::compiled(
-            &resources,
-            &self.sealing_key,
-            admitted,
-            &files,
-            fingerprint,
-        ))
+        if let Some(kept) = self.kept_sealing_key.get() {
+            return Ok(Arc::clone(kept));
+        }
+        let state_dir = self.state_dir.as_deref().ok_or(StateError::NoPlaceForSeal)?;
+        let kept = seal::kept(state_dir, &self.dir)?;
+        Ok(Arc::clone(self.kept_sealing_key.get_or_init(|| kept)))
     }
 
     /// Says that the folder has nothing any more. `what`: in which way.
@@ -190,6 +206,7 @@ enum Outcome {
     Served {
         snapshot: Snapshot,
         version: String,
+        sealing_key: Arc<SealingKey>,
         has_objects: bool,
     },
     Refused,
@@ -206,12 +223,12 @@ impl Loaded {
 
     fn compiled(
         resources: &Resources,
-        sealing_key: &SealingKey,
+        sealing_key: Arc<SealingKey>,
         admitted: Admitted,
         files: &[SourceFile],
         fingerprint: Option<[u8; 32]>,
     ) -> Self {
-        let Compiled { snapshot, findings, .. } = compile(resources, &Options::default(), sealing_key);
+        let Compiled { snapshot, findings, .. } = compile(resources, &Options::default(), &sealing_key);
         let has_objects = !admitted.objects.is_empty();
         let findings = report(findings, admitted, files);
         let version = snapshot.version();
@@ -219,6 +236,7 @@ impl Loaded {
             outcome: Outcome::Served {
                 snapshot,
                 version,
+                sealing_key,
                 has_objects,
             },
             findings,
@@ -295,15 +313,21 @@ pub(super) fn load_generated(generated: Generated, environment: Environment) -> 
         return Err(refused(admitted.reports));
     }
     let resources = resources(&admitted, &Variables::Environment(environment));
-    match Loaded::compiled(&resources, &sealing_key, admitted, &files, None) {
+    match Loaded::compiled(&resources, Arc::new(sealing_key), admitted, &files, None) {
         Loaded {
-            outcome: Outcome::Served { snapshot, version, .. },
+            outcome:
+                Outcome::Served {
+                    snapshot,
+                    version,
+                    sealing_key,
+                    ..
+                },
             findings,
             ..
         } => Ok(Delivery {
             snapshot: Arc::new(snapshot),
             version,
-            sealing_key: Arc::new(sealing_key),
+            sealing_key,
             findings,
             is_kept_from_before: false,
         }),
@@ -316,11 +340,7 @@ pub(super) fn load_generated(generated: Generated, environment: Environment) -> 
 }
 
 fn fresh_sealing_key() -> Result<SealingKey, StartError> {
-    let mut bytes = Zeroizing::new([0_u8; 32]);
-    getrandom::fill(&mut *bytes).map_err(|error| StartError {
-        message: StateError::Random(error).to_string(),
-        findings: Vec::new(),
-    })?;
+    let bytes = seal::random().map_err(|error| StartError::new(error.to_string()))?;
     Ok(SealingKey::new(*bytes))
 }
 

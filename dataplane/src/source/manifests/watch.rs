@@ -51,7 +51,13 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
         .await
         .expect("without a fingerprint to compare with, a load has an outcome");
     let before = Before::default().then(&loaded);
-    let Outcome::Served { snapshot, version, .. } = loaded.outcome else {
+    let Outcome::Served {
+        snapshot,
+        version,
+        sealing_key,
+        ..
+    } = loaded.outcome
+    else {
         let message = format!(
             "nothing is served: `{}` cannot be loaded as it is",
             folder.dir.display()
@@ -65,7 +71,7 @@ pub(in crate::source) async fn start(folder: Folder) -> Result<(watch::Receiver<
     let delivery = Delivery {
         snapshot: Arc::new(snapshot),
         version,
-        sealing_key: Arc::clone(&folder.sealing_key),
+        sealing_key,
         findings,
         is_kept_from_before: false,
     };
@@ -104,18 +110,27 @@ impl Watching {
     fn deliver(&self, loaded: Loaded) {
         let findings = with_notice(loaded.findings, &self.watched);
         self.deliveries.send_if_modified(|current| {
-            let (snapshot, version, is_kept_from_before) = match loaded.outcome {
-                Outcome::Served { version, .. } if version == current.version => {
-                    (Arc::clone(&current.snapshot), version, false)
-                }
-                Outcome::Served { snapshot, version, .. } => (Arc::new(snapshot), version, false),
-                Outcome::Refused => (Arc::clone(&current.snapshot), current.version.clone(), true),
+            let kept = || {
+                (
+                    Arc::clone(&current.snapshot),
+                    current.version.clone(),
+                    Arc::clone(&current.sealing_key),
+                )
+            };
+            let ((snapshot, version, sealing_key), is_kept_from_before) = match loaded.outcome {
+                Outcome::Served { version, .. } if version == current.version => (kept(), false),
+                Outcome::Served {
+                    snapshot,
+                    version,
+                    sealing_key,
+                    ..
+                } => ((Arc::new(snapshot), version, sealing_key), false),
+                Outcome::Refused => (kept(), true),
             };
             let is_same = version == current.version
                 && findings == current.findings
                 && is_kept_from_before == current.is_kept_from_before;
             if !is_same {
-                let sealing_key = Arc::clone(&current.sealing_key);
                 *current = Arc::new(Delivery {
                     snapshot,
                     version,

@@ -10,7 +10,7 @@ use super::Decider;
 use crate::source::Standing;
 
 impl Decider {
-    /// Tells operator, operations and metrics how things stand.
+    /// Tells operator, operations and metrics how things stand, and the gateway which keys there are.
     pub(super) fn publish(&self) {
         let in_force = self
             .own
@@ -18,6 +18,10 @@ impl Decider {
             .and_then(|own| Some((own.generation()?.sequence, own.in_force?)));
         let sequence = in_force.map(|(sequence, _)| sequence);
         let key_ids = self.ring.get().map(|ring| ring.ids()).unwrap_or_default();
+        if let Some(ring) = self.ring.get() {
+            let binders = ring.keys().iter().map(|key| key.binder()).collect();
+            self.gateway.ring.store(Arc::new(binders));
+        }
         self.metrics
             .sequence
             .set(i64::try_from(sequence.unwrap_or(0)).unwrap_or(i64::MAX));

@@ -1,0 +1,85 @@
+//! Ids of stored objects in a request to a model: the plan follows them to the provider that holds the objects, and the
+//! provider's own ids take their place. What is refused here never left the gateway.
+
+use headgate_llm::request::{BadRequest, ModelRequest};
+use headgate_llm::service::Service;
+use headgate_llm::stored::references::{self, Reference};
+
+use super::stored::unknown;
+use crate::attempt::encode_options;
+use crate::auth::Authenticated;
+use crate::gateway::Gateway;
+use crate::refusal::Refusal;
+use crate::route::{Plan, plan};
+use crate::runtime::Runtime;
+use crate::stored::{Claimed, Ids};
+
+/// Who asks, in which world.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) gateway: &'a Gateway,
+    pub(super) runtime: &'a Runtime,
+    pub(super) caller: &'a Authenticated,
+    /// `x-headgate-provider`.
+    pub(super) wanted_provider: Option<&'a str>,
+}
+
+impl Asker<'_> {
+    /// The plan and the request with ids exchanged. Nearly all requests have none and pass as they are.
+    pub(super) fn exchange_ids(self, planned: Plan, request: ModelRequest) -> Result<(Plan, ModelRequest), Refusal> {
+        let references = references::find(&request)?;
+        if references.is_empty() {
+            return Ok((planned, request));
+        }
+        let planned = self.follow(planned, &request, &references);
+        let provider = &planned.backend.provider;
+        let Some(ids) = Ids::of(self.gateway, self.caller, provider) else {
+            let service = provider.adapter.serve(request.endpoint, &encode_options(&planned));
+            // What is translated knows of no stored objects and says so itself.
+            return match service {
+                Ok(Service::Translated { .. }) => Ok((planned, request)),
+                _ => Err(Refusal::StoredObjectsForbidden(provider.name.name.clone())),
+            };
+        };
+        let exchanged: Result<Vec<_>, _> = references.iter().map(|found| self.providers_id(&ids, found)).collect();
+        let request = references::replaced(&request, &references, &exchanged?)?;
+        Ok((planned, request))
+    }
+
+    /// Where several providers could answer, the one that holds what the request names.
+    fn follow(self, planned: Plan, request: &ModelRequest, references: &[Reference]) -> Plan {
+        let first = references.iter().find_map(|reference| Claimed::read(&reference.id));
+        let Some(claimed) = first.filter(|_| self.wanted_provider.is_none()) else {
+            return planned;
+        };
+        if claimed.provider == planned.backend.provider.name {
+            return planned;
+        }
+        match plan(self.runtime, self.caller, &request.model, Some(&claimed.provider.name)) {
+            Ok(other) if other.backend.provider.name == claimed.provider => other,
+            _ => planned,
+        }
+    }
+
+    fn providers_id(self, ids: &Ids, reference: &Reference) -> Result<String, Refusal> {
+        let claimed = Claimed::read(&reference.id).filter(|claimed| claimed.kind == reference.kind);
+        let claimed = claimed.ok_or_else(|| unknown(reference.field))?;
+        if ids.hold(&claimed) {
+            return Ok(claimed.id);
+        }
+        let elsewhere = self.runtime.providers.get(&claimed.provider);
+        let elsewhere = elsewhere.and_then(|provider| Ids::of(self.gateway, self.caller, provider));
+        Err(match elsewhere {
+            Some(elsewhere) if elsewhere.hold(&claimed) => Refusal::BadRequest(BadRequest {
+                code: "object_elsewhere",
+                param: Some(reference.field.to_owned()),
+                message: format!(
+                    "`{}` names what is stored at the provider `{}`, and another one serves this model; store it there, \
+                     too, or ask for a model of that provider",
+                    reference.field, claimed.provider.name
+                ),
+            }),
+            _ => unknown(reference.field),
+        })
+    }
+}
