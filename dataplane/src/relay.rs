@@ -30,6 +30,7 @@ use crate::exchange::Exchange;
 use crate::outgoing::{self, Outgoing};
 use crate::refusal::Refusal;
 use crate::route::{Plan, retry};
+use crate::stored::events::OwnEvents;
 use crate::upload::Why;
 use crate::upstream::Lease;
 use crate::upstream::body::AnswerBody;
@@ -81,9 +82,19 @@ pub struct Relayed {
     what: PassThrough,
     choices: u32,
     is_json: bool,
+    events: Option<OwnEvents>,
 }
 
 impl Relayed {
+    /// The same, a stream of events, with ids exchanged.
+    #[must_use]
+    pub fn showing(self, events: OwnEvents) -> Self {
+        Self {
+            events: Some(events),
+            ..self
+        }
+    }
+
     /// All of it, of at most so many bytes.
     pub async fn whole(self, bytes_max: usize) -> Result<Bytes, Failure> {
         self.body.collect(bytes_max).await
@@ -198,6 +209,7 @@ impl Passing<'_> {
             what: self.what,
             choices: self.choices,
             is_json,
+            events: None,
         })
     }
 }
@@ -226,6 +238,8 @@ pub struct RelayBody {
     what: PassThrough,
     choices: u32,
     is_json: bool,
+    events: Option<OwnEvents>,
+    ready: VecDeque<Bytes>,
     stopping: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -239,6 +253,7 @@ impl RelayBody {
             what,
             choices,
             is_json,
+            events,
         } = relayed;
         Self {
             stopping: Box::pin(exchange.gateway().stopping.clone().cancelled_owned()),
@@ -248,7 +263,27 @@ impl RelayBody {
             what,
             choices,
             is_json,
+            events,
+            ready: VecDeque::new(),
         }
+    }
+
+    /// Puts what arrived where it goes out from; `None`: the provider has ended.
+    fn take(&mut self, bytes: Option<Bytes>) -> Result<(), Failure> {
+        let Some(events) = &mut self.events else {
+            if let Some(bytes) = bytes {
+                self.keep_end(&bytes);
+                self.ready.push_back(bytes);
+            }
+            return Ok(());
+        };
+        let mut shown = Vec::new();
+        let result = match bytes {
+            Some(bytes) => events.push(&bytes, &mut shown),
+            None => events.finish().map(|rest| shown.push(rest)),
+        };
+        self.ready.extend(shown.into_iter().filter(|bytes| !bytes.is_empty()));
+        result
     }
 
     fn keep_end(&mut self, bytes: &[u8]) {
@@ -290,16 +325,19 @@ impl http_body::Body for RelayBody {
         if this.stopping.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(this.fail(&Refusal::Stopping))));
         }
-        Poll::Ready(match ready!(this.body.poll_next(cx)) {
-            Some(Ok(bytes)) => {
-                this.keep_end(&bytes);
-                Some(Ok(Frame::data(bytes)))
+        loop {
+            if let Some(bytes) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
-            Some(Err(failure)) => Some(Err(this.fail(&Refusal::Upstream(failure)))),
-            None => {
+            let next = ready!(this.body.poll_next(cx));
+            let is_end = next.is_none();
+            if let Err(failure) = next.transpose().and_then(|bytes| this.take(bytes)) {
+                return Poll::Ready(Some(Err(this.fail(&Refusal::Upstream(failure)))));
+            }
+            if is_end && this.ready.is_empty() {
                 this.finish();
-                None
+                return Poll::Ready(None);
             }
-        })
+        }
     }
 }

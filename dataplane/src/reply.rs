@@ -42,10 +42,15 @@ pub fn stream_head(exchange: &Exchange, passing: HeaderMap, dropped: &[String]) 
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream; charset=utf-8"),
     );
+    let_events_through(headers);
+    response
+}
+
+/// Says that events must be neither kept nor held back.
+pub fn let_events_through(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // nginx and ingresses built on it would hold events back otherwise.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
 }
 
 /// Everything that is known when the answer begins; `passing` are the provider's headers that may pass.

@@ -22,6 +22,8 @@ use crate::auth::Authenticated;
 use crate::gateway::Gateway;
 use crate::runtime::provider::PreparedProvider;
 
+pub mod events;
+
 /// The layout of what an id holds. Another one is another number, and ids of this one stay readable beside it.
 const LAYOUT: u8 = 1;
 /// What tells an id of ours from a provider's, behind the prefix.
@@ -186,11 +188,12 @@ fn byte_of(kind: Kind) -> u8 {
         Kind::Batch => 2,
         Kind::Response => 3,
         Kind::Place => 4,
+        Kind::Item => 5,
     }
 }
 
 fn kind_of(byte: u8) -> Option<Kind> {
-    [Kind::File, Kind::Batch, Kind::Response, Kind::Place]
+    [Kind::File, Kind::Batch, Kind::Response, Kind::Place, Kind::Item]
         .into_iter()
         .find(|kind| byte_of(*kind) == byte)
 }

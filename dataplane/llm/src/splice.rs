@@ -23,6 +23,11 @@ impl<'a> Edits<'a> {
         self.list.push((range, text.into()));
     }
 
+    /// The same of a range that has no text yet. Many of them cost no search.
+    pub fn insert(&mut self, range: Range<usize>, text: impl Into<Cow<'a, str>>) {
+        self.list.push((range, text.into()));
+    }
+
     /// Takes members out of a JSON object whose members are all in `members`, each with the comma beside it.
     pub fn remove_members(&mut self, members: &[Member], is_removed: impl Fn(usize) -> bool) {
         let Some(last_kept) = (0..members.len()).rev().find(|index| !is_removed(*index)) else {

@@ -16,6 +16,7 @@ pub mod file;
 pub mod list;
 pub mod object;
 pub mod references;
+pub mod response;
 
 use object::unreadable;
 
@@ -68,6 +69,8 @@ pub enum Kind {
     Batch,
     /// A response.
     Response,
+    /// An item of a response: what came in, or what the model made of it.
+    Item,
     /// A place in a list, behind an object that may be somebody else's.
     Place,
 }
@@ -79,6 +82,7 @@ impl Kind {
             Self::File => "file-",
             Self::Batch => "batch_",
             Self::Response => "resp_",
+            Self::Item => "item_",
             Self::Place => "place_",
         }
     }

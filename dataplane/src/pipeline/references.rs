@@ -1,6 +1,7 @@
 //! Ids of stored objects in a request to a model: the plan follows them to the provider that holds the objects, and the
 //! provider's own ids take their place. What is refused here never left the gateway.
 
+use headgate_llm::endpoint::Endpoint;
 use headgate_llm::request::{BadRequest, ModelRequest};
 use headgate_llm::service::Service;
 use headgate_llm::stored::references::{self, Reference};
@@ -33,22 +34,29 @@ impl Asker<'_> {
         }
         let planned = self.follow(planned, &request, &references);
         let provider = &planned.backend.provider;
-        let Some(ids) = Ids::of(self.gateway, self.caller, provider) else {
-            let service = provider.adapter.serve(request.endpoint, &encode_options(&planned));
-            // What is translated knows of no stored objects and says so itself.
-            return match service {
-                Ok(Service::Translated { .. }) => Ok((planned, request)),
-                _ => Err(Refusal::StoredObjectsForbidden(provider.name.name.clone())),
-            };
-        };
-        let exchanged: Result<Vec<_>, _> = references.iter().map(|found| self.providers_id(&ids, found)).collect();
+        let ids = Ids::of(self.gateway, self.caller, provider);
+        let exchanged: Result<Vec<_>, _> = references
+            .iter()
+            .map(|found| match &ids {
+                _ if !found.is_needed => {
+                    Ok(Claimed::read(&found.id).map_or_else(|| found.id.clone(), |claimed| claimed.id))
+                }
+                Some(ids) => self.providers_id(ids, found),
+                None if is_native(&planned, &request) => {
+                    Err(Refusal::StoredObjectsForbidden(provider.name.name.clone()))
+                }
+                // What is translated knows of no stored objects and says so itself.
+                None => Ok(found.id.clone()),
+            })
+            .collect();
         let request = references::replaced(&request, &references, &exchanged?)?;
         Ok((planned, request))
     }
 
     /// Where several providers could answer, the one that holds what the request names.
     fn follow(self, planned: Plan, request: &ModelRequest, references: &[Reference]) -> Plan {
-        let first = references.iter().find_map(|reference| Claimed::read(&reference.id));
+        let mut needed = references.iter().filter(|reference| reference.is_needed);
+        let first = needed.find_map(|reference| Claimed::read(&reference.id));
         let Some(claimed) = first.filter(|_| self.wanted_provider.is_none()) else {
             return planned;
         };
@@ -82,4 +90,15 @@ impl Asker<'_> {
             _ => unknown(reference.field),
         })
     }
+}
+
+/// Whether the provider gets the request in the client's words, ids included.
+fn is_native(planned: &Plan, request: &ModelRequest) -> bool {
+    let adapter = planned.backend.provider.adapter;
+    let passes = matches!(request.endpoint, Endpoint::PassThrough(_));
+    passes
+        || matches!(
+            adapter.serve(request.endpoint, &encode_options(planned)),
+            Ok(Service::Native(_))
+        )
 }

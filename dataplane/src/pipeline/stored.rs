@@ -12,10 +12,11 @@ use http::{HeaderMap, HeaderValue, Request, header, request::Parts};
 
 use headgate_llm::endpoint::Endpoint;
 use headgate_llm::failure::Failure;
+use headgate_llm::provider::SERVER_SENT_EVENTS;
 use headgate_llm::request::BadRequest;
 use headgate_llm::stored::batch::NewBatch;
 use headgate_llm::stored::object::Object;
-use headgate_llm::stored::{Action, Call, Family, Kind, file};
+use headgate_llm::stored::{Action, Call, Family, Kind, file, response};
 
 use super::{RequestBody, admit_caller, refuse_request_config, wanted_provider};
 use crate::attempt::encode_options;
@@ -28,6 +29,7 @@ use crate::relay::{Passing, PassingBody, RelayBody, Relayed};
 use crate::reply;
 use crate::route::{Plan, plan_at, plan_without_model};
 use crate::runtime::Runtime;
+use crate::stored::events::OwnEvents;
 use crate::stored::{Claimed, Ids};
 use crate::trace::TraceId;
 use crate::upload::{Form, Sought};
@@ -80,7 +82,7 @@ pub async fn stored<B: RequestBody + 'static>(
 enum Answer {
     /// JSON of which ids were exchanged.
     Whole(Bytes),
-    /// What a file holds, as it arrives.
+    /// What a file holds, or the events of a response, as they arrive.
     Passing(Box<Relayed>),
 }
 
@@ -179,18 +181,36 @@ impl Stored<'_> {
         let claimed = claimed.ok_or_else(none)?;
         let backend = self.backend_of(&claimed, runtime)?.ok_or_else(none)?;
         let query = self.head.uri.query().unwrap_or_default();
+        let query = match self.call.action {
+            Action::InputItems => list::with_providers_place(query, &backend.ids)?,
+            _ => query.to_owned(),
+        };
         let answer = self
-            .ask(&backend, Some(&claimed.id), query, PassingBody::Whole(Bytes::new()))
+            .ask(&backend, Some(&claimed.id), &query, PassingBody::Whole(Bytes::new()))
             .await;
         let mut answer = answer.map_err(|refusal| match refusal {
             Refusal::Upstream(failure) if failure.status == Some(404) => none(),
             refusal => in_the_clients_words(refusal, &claimed.id, id),
         })?;
-        if self.call.action == Action::Content {
-            show_own_name(&mut answer.headers);
-            return Ok(Answer::Passing(Box::new(answer)));
+        match self.call.action {
+            Action::Content => {
+                show_own_name(&mut answer.headers);
+                Ok(Answer::Passing(Box::new(answer)))
+            }
+            Action::Get if is_stream(&answer.headers) => {
+                self.exchange.is_stream = true;
+                reply::let_events_through(&mut answer.headers);
+                let events = OwnEvents::of(backend.ids).known(claimed.kind, &claimed.id, id);
+                Ok(Answer::Passing(Box::new(answer.showing(events))))
+            }
+            Action::InputItems => {
+                let body = answer.whole(ANSWER_BYTES_MAX).await?;
+                Ok(Answer::Whole(
+                    backend.ids.lend(|owner| response::shown_items(&body, owner))?,
+                ))
+            }
+            _ => self.shown(&backend, answer, Some((&claimed, id))).await,
         }
-        self.shown(&backend, answer, Some((&claimed, id))).await
     }
 
     /// The planned backend of a call that names no object.
@@ -322,6 +342,12 @@ fn in_the_clients_words(refusal: Refusal, providers: &str, clients: &str) -> Ref
         }),
         refusal => refusal,
     }
+}
+
+/// Whether an answer is a stream of events.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(SERVER_SENT_EVENTS.as_bytes()))
 }
 
 /// A download is called what its owner called the file.

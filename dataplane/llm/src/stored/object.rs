@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Family, Kind, Owner, batch, file};
+use super::{Family, Kind, Owner, batch, file, response};
 use crate::failure::{Failure, FailureKind};
 use crate::json::{self, FieldsError, Member, Repeats};
 use crate::provider::json_string;
@@ -78,6 +78,9 @@ impl Object {
 
     /// What the owner sees.
     pub fn edited(&self, owner: &Owner<'_>) -> Result<Bytes, Failure> {
+        if self.family == Family::Response {
+            return response::shown(&self.body, owner);
+        }
         let mut edits = Edits::default();
         let (ids, _) = members(self.family);
         for (index, (_, kind)) in ids.iter().enumerate() {
@@ -95,7 +98,7 @@ impl Object {
                 }
             }
             (Family::Batch, Some(metadata)) => batch::hide_tag(&self.body, metadata.value.clone(), &mut edits),
-            (Family::File | Family::Batch, None) | (Family::Response, _) => {}
+            (_, None) | (Family::Response, _) => {}
         }
         Ok(edits.apply(&self.body))
     }

@@ -1,7 +1,8 @@
 //! Ids in requests to a model: where one stands that names a stored object, so that the data plane can exchange it.
 //!
 //! Nearly no request has one. Whether it may is told by a search for the names of such members, or for a letter of them
-//! in its escaped spelling, before anything is read.
+//! in its escaped spelling, before anything is read. Responses, where nearly everything can name something stored, are
+//! read item by item: see `responses`.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -14,6 +15,8 @@ use crate::json::{self, Named};
 use crate::provider::json_string;
 use crate::request::{BadRequest, Field, ModelRequest};
 use crate::splice::Edits;
+
+mod responses;
 
 /// More than any request has; each costs the data plane an HMAC.
 const REFERENCES_MAX: usize = 1_000;
@@ -30,47 +33,86 @@ pub struct Reference {
     pub field: &'static str,
     /// The id, unescaped.
     pub id: String,
+    /// Whether it stands for what it names, so that without the object it is no use. Else it only labels what stands
+    /// beside it: it may be any id, and one of ours is exchanged unasked.
+    pub is_needed: bool,
     place: Range<usize>,
 }
 
-/// The ids in a request, in the order in which they stand there.
+/// The ids in a request.
 pub fn find(request: &ModelRequest) -> Result<Vec<Reference>, BadRequest> {
     let place = match request.endpoint {
+        Endpoint::Responses => return responses::find(request),
         Endpoint::PassThrough(_) => 0..request.body.len(),
-        Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages | Endpoint::CountTokens => {
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => {
             request.member(Field::Input).map_or(0..0, |member| member.value.clone())
         }
         Endpoint::Completions | Endpoint::Embeddings => 0..0,
     };
-    let text = &request.body[place.clone()];
-    let mut references = Vec::new();
-    if !may_name(text) {
-        return Ok(references);
+    let mut found = Found::default();
+    if may_name(&request.body[place.clone()]) {
+        found.files_in(&request.body, place);
     }
-    json::strings_named(text, &FILES, |Named { name, value }| {
-        if references.len() <= REFERENCES_MAX {
-            references.push(Reference {
-                kind: Kind::File,
-                field: FILES[name],
-                id: json::string_value(&text[value.clone()])
-                    .unwrap_or_default()
-                    .into_owned(),
-                place: value.start + place.start..value.end + place.start,
-            });
+    found.few()
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    references: Vec<Reference>,
+}
+
+impl Found {
+    /// An id that is needed, in the string at this place; an empty one, or what is no string, is left to the provider.
+    fn needed(&mut self, body: &[u8], place: Range<usize>, kind: Kind, field: &'static str) {
+        self.push(body, place, kind, field, true);
+    }
+
+    fn push(&mut self, body: &[u8], place: Range<usize>, kind: Kind, field: &'static str, is_needed: bool) {
+        if self.references.len() > REFERENCES_MAX {
+            return;
         }
-    });
-    if references.len() > REFERENCES_MAX {
-        let message = format!("the request names more than {REFERENCES_MAX} files; send fewer");
-        return Err(BadRequest::invalid(FILES[0], message));
+        let id = json::string_value(&body[place.clone()]).filter(|id| !id.is_empty());
+        self.references.extend(id.map(|id| Reference {
+            kind,
+            field,
+            id: id.into_owned(),
+            is_needed,
+            place,
+        }));
     }
-    Ok(references)
+
+    /// Ids of files at any depth of a value.
+    fn files_in(&mut self, body: &[u8], place: Range<usize>) {
+        self.named_in(body, place, &FILES, Kind::File);
+    }
+
+    /// Ids in members of these names, at any depth of a value.
+    fn named_in(&mut self, body: &[u8], place: Range<usize>, names: &[&'static str], kind: Kind) {
+        json::strings_named(&body[place.clone()], names, |Named { name, value }| {
+            let value = value.start + place.start..value.end + place.start;
+            self.needed(body, value, kind, names[name]);
+        });
+    }
+
+    fn few(self) -> Result<Vec<Reference>, BadRequest> {
+        if self.references.len() > REFERENCES_MAX {
+            let message = format!("the request names more than {REFERENCES_MAX} stored objects; send fewer");
+            return Err(BadRequest::new("invalid_value", None, message));
+        }
+        Ok(self.references)
+    }
 }
 
 /// The request with these ids in the place of those that were found in it.
 pub fn replaced(request: &ModelRequest, references: &[Reference], ids: &[String]) -> Result<ModelRequest, BadRequest> {
     let mut edits = Edits::default();
-    for (reference, id) in references.iter().zip(ids) {
-        edits.replace(reference.place.clone(), json_string(id));
+    for (reference, id) in references
+        .iter()
+        .zip(ids)
+        .filter(|(reference, id)| reference.id != **id)
+    {
+        edits.insert(reference.place.clone(), json_string(id));
     }
     ModelRequest::parse(request.endpoint, edits.apply(&request.body))
 }

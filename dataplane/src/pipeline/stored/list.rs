@@ -12,7 +12,7 @@ use super::{ANSWER_BYTES_MAX, Answer, Backend, Stored, unknown};
 use crate::refusal::Refusal;
 use crate::relay::PassingBody;
 use crate::runtime::Runtime;
-use crate::stored::Claimed;
+use crate::stored::{Claimed, Ids};
 
 /// Most pages of the provider that are read for one of ours: ten thousand batches, fifty times as many files.
 const PAGES_MAX: usize = 100;
@@ -56,6 +56,33 @@ impl Stored<'_> {
         }
         Ok(Answer::Whole(backend.ids.lend(|owner| list.finish(next, owner))?))
     }
+}
+
+/// The query of a list within an object, with the provider's id of the item behind which it goes on.
+pub(super) fn with_providers_place(query: &str, ids: &Ids) -> Result<String, Refusal> {
+    let asked = Asked::read(query);
+    let mut pairs = vec![asked.rest];
+    pairs.extend(asked.limit.map(|limit| format!("limit={}", encoded(&limit))));
+    if let Some(after) = asked.after {
+        let claimed = Claimed::read(&after).filter(|claimed| claimed.kind == Kind::Item && ids.hold(claimed));
+        let claimed = claimed.ok_or_else(|| unknown("after"))?;
+        pairs.push(format!("after={}", encoded(&claimed.id)));
+    }
+    Ok(pairs.join("&"))
+}
+
+/// A value as it stands in a query.
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 /// What a list is asked for.
