@@ -17,6 +17,7 @@ use headgate_llm::hub::SignedTurns;
 use headgate_llm::provider::{AnswerContext, EncodeOptions, Encoded, ModelApi, StreamDecoder, WholeAnswer, echo};
 use headgate_llm::request::{BadRequest, ModelRequest};
 use headgate_llm::service::Service;
+use headgate_llm::stored::response;
 
 use crate::answer::{Answer, BegunStream, WholeBody, cut};
 use crate::answer_headers;
@@ -26,6 +27,8 @@ use crate::outgoing::{self, Outgoing};
 use crate::refusal::Refusal;
 use crate::route::{Plan, PlannedBackend, retry};
 use crate::runtime::provider::PreparedProvider;
+use crate::stored::Ids;
+use crate::stored::events::OwnStream;
 use crate::upstream::Lease;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::request_body::RequestBody;
@@ -80,6 +83,7 @@ pub async fn attempt(
     if let Some(answer) = service.estimate(request) {
         return Ok(Attempted::estimate(answer, request, encoded.dropped));
     }
+    let ids = ids_of(plan, request, service, exchange);
     let until = Instant::now() + plan.timeouts.total;
     let mut retries_done = 0;
     loop {
@@ -100,6 +104,7 @@ pub async fn attempt(
                 strip_usage: encoded.strip_usage,
             },
             caller_headers,
+            ids: ids.as_ref(),
             until,
         };
         let failure = match call.answer().await {
@@ -151,8 +156,17 @@ pub(crate) fn encode_options(plan: &Plan) -> EncodeOptions<'_> {
         api: api_of(backend),
         account: backend.provider.account(&backend.model),
         publisher: backend.model.publisher.as_deref(),
+        allows_stored_objects: backend.provider.stored_objects.is_some(),
         ..EncodeOptions::default()
     }
+}
+
+/// What exchanges ids in the answer: where it is stored, and passes in the provider's own words.
+fn ids_of(plan: &Plan, request: &ModelRequest, service: Service, exchange: &Exchange) -> Option<Ids> {
+    if request.endpoint != Endpoint::Responses || !matches!(service, Service::Native(_)) {
+        return None;
+    }
+    Ids::of(exchange.gateway(), exchange.caller.as_ref()?, &plan.backend.provider)
 }
 
 /// By which of its provider's APIs a model is asked.
@@ -169,6 +183,7 @@ struct Call<'a> {
     encoded: &'a Encoded,
     context: AnswerContext<'a>,
     caller_headers: &'a HeaderMap,
+    ids: Option<&'a Ids>,
     until: Instant,
 }
 
@@ -234,7 +249,10 @@ impl Call<'_> {
     }
 
     fn whole(&self, body: Bytes) -> Result<Answer, Failure> {
-        let (answer, signed) = self.service.decode_signed(body, &self.context)?;
+        let (mut answer, signed) = self.service.decode_signed(body, &self.context)?;
+        if let Some(ids) = self.ids {
+            answer.body = ids.lend(|owner| response::shown(&answer.body, owner))?;
+        }
         Ok(Answer::Whole(WholeBody::of(answer, signed, self.request)))
     }
 
@@ -275,6 +293,9 @@ impl Call<'_> {
     /// Reads until the first content, so that a stream which fails before it can be tried again.
     async fn begin(&self, mut body: AnswerBody) -> Result<BegunStream, Failure> {
         let mut decoder = self.service.stream_decoder(&self.context);
+        if let Some(ids) = self.ids {
+            decoder = Box::new(OwnStream::of(decoder, ids.clone()));
+        }
         let mut ready = Vec::with_capacity(2);
         let mut read = 0;
         loop {

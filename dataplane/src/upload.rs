@@ -18,6 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use headgate_llm::multipart::{FilePart, FormError, ModelPart, Scanner, Step};
 use headgate_llm::request::{BadRequest, MODEL_LENGTH_MAX};
+use headgate_llm::stored::batch_file::BatchFile;
 
 use crate::body::content_length;
 use crate::deadline::MovingDeadline;
@@ -72,6 +73,7 @@ struct Rest<B> {
     sought: Sought,
     model: ModelPart,
     file: FilePart,
+    batch_file: BatchFile,
     steps: Vec<Step>,
     read: u64,
     late: Option<Late>,
@@ -102,6 +104,7 @@ impl<B: RequestBody> Form<B> {
             sought,
             model: ModelPart::default(),
             file: FilePart::default(),
+            batch_file: BatchFile::default(),
             steps: Vec::new(),
             read: 0,
             late: None,
@@ -295,15 +298,17 @@ impl<B: RequestBody> Rest<B> {
     }
 
     fn scan(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        let start = self.read;
         self.read += bytes.len() as u64;
         if self.read > UPLOAD_BYTES_MAX {
             return Err(too_large());
         }
         let scanned = self.scanner.push(bytes, &mut self.steps);
-        let steps = self.steps.drain(..);
-        match self.sought {
-            Sought::Model | Sought::Nothing => self.model.see(steps),
-            Sought::File => self.file.see(steps),
+        if self.sought == Sought::File {
+            self.batch_file.push(start, bytes, &self.steps);
+            self.file.see(self.steps.drain(..));
+        } else {
+            self.model.see(self.steps.drain(..));
         }
         scanned.map_err(|error| unreadable(&error))?;
         if self.model.is_repeated {
@@ -311,6 +316,9 @@ impl<B: RequestBody> Rest<B> {
         }
         if self.file.is_repeated {
             return Err(second_file());
+        }
+        if let Some(name) = self.batch_file.names() {
+            return Err(named_in_batch(name));
         }
         Ok(())
     }
@@ -393,6 +401,17 @@ fn second_file() -> Refusal {
         "duplicate_field",
         "the form brings a second file; send each in a form of its own",
     )
+}
+
+fn named_in_batch(name: &str) -> Refusal {
+    Refusal::BadRequest(BadRequest {
+        code: "stored_object_in_batch",
+        param: Some("file".to_owned()),
+        message: format!(
+            "a line of the batch names what is stored by `{name}`, and ids of this gateway mean nothing there; put the \
+             content itself into the line"
+        ),
+    })
 }
 
 fn bad_file(code: &'static str, message: &str) -> Refusal {
@@ -552,6 +571,16 @@ mod tests {
         );
         let second = format!("{}{}--b--\r\n", file(10), file(10));
         assert_eq!(code_of(second).await, of_file("duplicate_field"));
+        // What it is for may be said behind it.
+        let line = file(0).replace("\r\n\r\n", "\r\n\r\n{\"file_id\":\"x\"}");
+        let purpose = "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n";
+        let batch = format!("{line}{purpose}--b--\r\n");
+        assert_eq!(code_of(batch.clone()).await, of_file("stored_object_in_batch"));
+        assert!(
+            marked(&batch.replace("\r\nbatch\r\n", "\r\nuser_data\r\n"), 50)
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]

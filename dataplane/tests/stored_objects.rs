@@ -2,111 +2,26 @@
 //! the key that they were given to, lists show a key its own, and what is another's is as if it were not there.
 
 mod scripted;
+mod tenants;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
 use headgate::gateway::Gateway;
-use headgate::http_api::DataRoutes;
-use http::{Method, Request, Response};
-use http_body_util::BodyExt;
+use http::{Method, Request};
 use scripted::{Reply, Scripted};
 use serde_json::{Value, json};
+use tenants::{ANNA, Answer, BERT, BOUND, ask, get, manifests, post, send};
 
-/// Tokens of the keys: two that may use everything, and one that is bound to a model.
-const ANNA: &str = "vk-anna-0123456789abcdef0123456789abcdef";
-const BERT: &str = "vk-bert-0123456789abcdef0123456789abcdef";
-const BOUND: &str = "vk-bound-0123456789abcdef0123456789abcde";
-
-/// Manifests of the keys and of one provider for each spec, `p0`, `p1`, …, the first of them every key's default; all have
-/// the model `model`, each one of its own, and allow stored objects unless their spec says otherwise.
-fn manifests(providers: &[String]) -> String {
-    let mut text = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\nstringData: {{api-key: scripted-credential, anna: {ANNA}, \
-         bert: {BERT}, bound: {BOUND}}}\n"
-    );
-    for (key, more) in [("anna", ""), ("bert", ""), ("bound", ", models: [model]")] {
-        write!(
-            text,
-            "---\napiVersion: headgate.dev/v1alpha1\nkind: VirtualKey\nmetadata: {{name: {key}}}\nspec: {{secretRef: \
-             {{name: s, key: {key}}}, defaultProvider: p0{more}}}\n"
-        )
-        .expect("memory");
-    }
-    for (index, spec) in providers.iter().enumerate() {
-        write!(
-            text,
-            "---\napiVersion: headgate.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: p{index}}}\nspec: {{credential: \
-             {{secretRef: {{name: s, key: api-key}}}}, models: [{{name: model}}, {{name: only-{index}}}], {spec}}}\n"
-        )
-        .expect("memory");
-    }
-    text
-}
-
+/// A server that speaks `OpenAI`'s words, of which nothing is known.
 fn spec(provider: &Scripted, more: &str) -> String {
-    format!(
-        "type: OpenAICompatible, baseURL: \"http://{}/v1\"{more}",
-        provider.address
-    )
+    tenants::spec("OpenAICompatible", provider, more)
 }
 
 async fn gateway(replies: impl IntoIterator<Item = Reply>) -> (Arc<Gateway>, Scripted) {
     let provider = Scripted::start(replies).await;
     let spec = spec(&provider, ", storedObjects: Allow");
     (scripted::gateway_of(&manifests(&[spec])).await, provider)
-}
-
-struct Answer {
-    status: u16,
-    response: Response<()>,
-    bytes: Vec<u8>,
-}
-
-impl Answer {
-    fn json(&self) -> Value {
-        serde_json::from_slice(&self.bytes).expect("JSON")
-    }
-
-    fn code(&self) -> (u16, String) {
-        let body = self.json();
-        for key in ["message", "type", "param", "code"] {
-            assert!(body["error"].get(key).is_some(), "{body}");
-        }
-        (
-            self.status,
-            body["error"]["code"].as_str().unwrap_or_default().to_owned(),
-        )
-    }
-}
-
-async fn ask(gateway: &Arc<Gateway>, token: &str, method: Method, path: &str) -> Answer {
-    let request = Request::builder().method(method).uri(path);
-    let request = request.header("authorization", format!("Bearer {token}"));
-    send(gateway, request.body(Body::empty()).expect("a request")).await
-}
-
-async fn get(gateway: &Arc<Gateway>, token: &str, path: &str) -> Answer {
-    ask(gateway, token, Method::GET, path).await
-}
-
-async fn post(gateway: &Arc<Gateway>, token: &str, path: &str, body: &Value) -> Answer {
-    let request = Request::post(path)
-        .header("authorization", format!("Bearer {token}"))
-        .header("content-type", "application/json");
-    send(gateway, request.body(Body::from(body.to_string())).expect("a request")).await
-}
-
-async fn send(gateway: &Arc<Gateway>, request: Request<Body>) -> Answer {
-    let response = DataRoutes::new(Arc::clone(gateway)).answer(request).await;
-    let (parts, body) = response.into_parts();
-    let collected = body.collect().await.expect("the answer ends well");
-    Answer {
-        status: parts.status.as_u16(),
-        response: Response::from_parts(parts, ()),
-        bytes: collected.to_bytes().to_vec(),
-    }
 }
 
 fn form(name: &str) -> String {

@@ -12,6 +12,7 @@ use std::ops::{ControlFlow, Range};
 mod fields;
 mod named;
 
+pub(crate) use fields::matching;
 pub use fields::{FieldsError, Repeats, find_fields};
 pub use named::{Named, strings_named};
 

@@ -23,6 +23,9 @@ pub enum FormError {
     /// `content-disposition` can be read in two ways.
     #[error("a part of the form has a name that can be read in two ways; write it as `name=\"…\"`, once")]
     AmbiguousName,
+    /// `content-transfer-encoding`: who decodes it reads another value than who does not.
+    #[error("a part of the form has a content-transfer-encoding; send it as it is, without that header")]
+    Encoded,
 }
 
 /// A step of a form.
@@ -209,9 +212,12 @@ fn disposition(head: &[u8]) -> Result<Disposition, FormError> {
         if is_folded {
             return Err(FormError::AmbiguousName);
         }
-        let header = line.split_once(':');
-        let header = header.filter(|(header, _)| header.trim().eq_ignore_ascii_case("content-disposition"));
-        if let Some((_, value)) = header {
+        let header = line.split_once(':').unwrap_or_default();
+        if is_encoding(header) {
+            return Err(FormError::Encoded);
+        }
+        if header.0.trim().eq_ignore_ascii_case("content-disposition") {
+            let (_, value) = header;
             let parameters = value.split_once(';').map_or("", |(_, parameters)| parameters);
             let start = line_end - parameters.len();
             for parameter in parameters_of(parameters).ok_or(FormError::AmbiguousName)? {
@@ -234,6 +240,13 @@ fn disposition(head: &[u8]) -> Result<Disposition, FormError> {
         name: found.unwrap_or_default(),
         filenames,
     })
+}
+
+/// Whether a header says that the value is not what it is. That of a form should not stand there at all (RFC 7578, section
+/// 4.7); these three change nothing, and older clients write them.
+fn is_encoding((name, value): (&str, &str)) -> bool {
+    let changes_nothing = ["binary", "8bit", "7bit"].map(|word| word.eq_ignore_ascii_case(value.trim()));
+    name.trim().eq_ignore_ascii_case("content-transfer-encoding") && !changes_nothing.contains(&true)
 }
 
 struct Parameter {
@@ -478,6 +491,14 @@ mod tests {
         ] {
             let refused = steps_of(part(disposition, "x").as_bytes(), 5);
             assert_eq!(refused, Err(FormError::AmbiguousName), "{disposition}");
+        }
+        for (encoding, is_refused) in [("base64", true), ("quoted-printable", true), ("Binary", false)] {
+            let form = part("form-data; name=\"a\"", "x").replace(
+                "\r\n\r\n",
+                &format!("\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"),
+            );
+            let refused = steps_of(form.as_bytes(), 5) == Err(FormError::Encoded);
+            assert_eq!(refused, is_refused, "{encoding}");
         }
         let endless = format!("--xyz\r\nX: {}", "x".repeat(HEAD_BYTES_MAX));
         assert_eq!(steps_of(endless.as_bytes(), 1000), Err(FormError::LongHead));

@@ -12,6 +12,7 @@ use crate::pass_through::PassThrough;
 use crate::provider::path;
 
 pub mod batch;
+pub mod batch_file;
 pub mod file;
 pub mod list;
 pub mod object;

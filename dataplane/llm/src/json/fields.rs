@@ -62,7 +62,7 @@ enum Spelling {
 }
 
 /// Which of `names` a key is that [`walk`] has validated, quotes included, in whatever spelling.
-pub(super) fn matching(key: &[u8], names: &[&str]) -> Option<usize> {
+pub(crate) fn matching(key: &[u8], names: &[&str]) -> Option<usize> {
     match_key(key, names).map(|(index, _)| index)
 }
 

@@ -44,6 +44,9 @@ static CURRENT: Rules = Rules {
         PassThrough::Speech,
         PassThrough::Transcriptions,
         PassThrough::Translations,
+        PassThrough::Files,
+        PassThrough::Batches,
+        PassThrough::StoredResponses,
     ],
     responses: RESPONSES,
     ..Rules::PLAIN
