@@ -3,6 +3,7 @@
 //! failure can be tried again; after it nothing is.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -162,11 +163,11 @@ pub(crate) fn encode_options(plan: &Plan) -> EncodeOptions<'_> {
 }
 
 /// What exchanges ids in the answer: where it is stored, and passes in the provider's own words.
-fn ids_of(plan: &Plan, request: &ModelRequest, service: Service, exchange: &Exchange) -> Option<Ids> {
+fn ids_of(plan: &Plan, request: &ModelRequest, service: Service, exchange: &Exchange) -> Option<Arc<Ids>> {
     if request.endpoint != Endpoint::Responses || !matches!(service, Service::Native(_)) {
         return None;
     }
-    Ids::of(exchange.gateway(), exchange.caller.as_ref()?, &plan.backend.provider)
+    Ids::of(exchange.gateway(), exchange.caller.as_ref()?, &plan.backend.provider).map(Arc::new)
 }
 
 /// By which of its provider's APIs a model is asked.
@@ -183,7 +184,7 @@ struct Call<'a> {
     encoded: &'a Encoded,
     context: AnswerContext<'a>,
     caller_headers: &'a HeaderMap,
-    ids: Option<&'a Ids>,
+    ids: Option<&'a Arc<Ids>>,
     until: Instant,
 }
 
@@ -294,7 +295,7 @@ impl Call<'_> {
     async fn begin(&self, mut body: AnswerBody) -> Result<BegunStream, Failure> {
         let mut decoder = self.service.stream_decoder(&self.context);
         if let Some(ids) = self.ids {
-            decoder = Box::new(OwnStream::of(decoder, ids.clone()));
+            decoder = Box::new(OwnStream::of(decoder, Arc::clone(ids)));
         }
         let mut ready = Vec::with_capacity(2);
         let mut read = 0;

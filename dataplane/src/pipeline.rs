@@ -29,7 +29,7 @@ use crate::gateway::Gateway;
 use crate::metadata;
 use crate::refusal::Refusal;
 use crate::reply;
-use crate::route::plan;
+use crate::route::{Plan, plan};
 use crate::runtime::Runtime;
 use crate::trace::TraceId;
 
@@ -75,21 +75,7 @@ async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) ->
 
     let bytes = read_json(&head.headers, body, gateway.bounds.body_idle_timeout).await?;
     exchange.is_body_unread = false;
-    let request = ModelRequest::parse(exchange.endpoint, bytes)?;
-    exchange.is_stream = request.stream;
-
-    refuse_request_config(&head.headers)?;
-    exchange.wants_metadata = metadata::is_wanted(&head.headers);
-    let wanted_provider = wanted_provider(&head.headers)?;
-    let plan = plan(&runtime, &caller, &request.model, wanted_provider)?;
-    let asker = Asker {
-        gateway: &gateway,
-        runtime: &runtime,
-        caller: &caller,
-        wanted_provider,
-    };
-    let (plan, request) = asker.exchange_ids(plan, request)?;
-    let (plan, request) = (Arc::new(plan), Arc::new(request));
+    let (plan, request) = planned(exchange, &runtime, &caller, &head.headers, bytes)?;
     drop(runtime); // the plan holds what it needs; a stream of minutes must not keep an old runtime alive
     exchange.plan = Some(Arc::clone(&plan));
     exchange.received(request.body.len());
@@ -102,6 +88,29 @@ async fn answer<B: RequestBody>(exchange: &mut Exchange, request: Request<B>) ->
     };
     exchange.in_work = None;
     attempted
+}
+
+/// What is asked, and who may answer it. Apart from `answer`, so that only two pointers of it live as long as the answer.
+fn planned(
+    exchange: &mut Exchange,
+    runtime: &Runtime,
+    caller: &Authenticated,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<(Arc<Plan>, Arc<ModelRequest>), Refusal> {
+    let request = ModelRequest::parse(exchange.endpoint, body)?;
+    exchange.is_stream = request.stream;
+    refuse_request_config(headers)?;
+    exchange.wants_metadata = metadata::is_wanted(headers);
+    let asker = Asker {
+        gateway: exchange.gateway(),
+        runtime,
+        caller,
+        wanted_provider: wanted_provider(headers)?,
+    };
+    let plan = plan(runtime, caller, &request.model, asker.wanted_provider)?;
+    let (plan, request) = asker.exchange_ids(plan, request)?;
+    Ok((Arc::new(plan), Arc::new(request)))
 }
 
 /// Who sends this, if a key opens for it and `check` finds nothing wrong with the head. A small body of a refused request

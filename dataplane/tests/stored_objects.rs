@@ -516,6 +516,32 @@ async fn a_chat_about_what_is_not_ones_own_or_elsewhere_is_refused() {
 }
 
 #[tokio::test]
+async fn a_provider_whose_objects_are_not_served_says_so_whatever_is_allowed() {
+    let provider = Scripted::start([]).await;
+    for (more, code) in [
+        ("", "stored_objects_forbidden"),
+        (", storedObjects: Allow", "unsupported_endpoint"),
+    ] {
+        let spec = tenants::spec("Anthropic", &provider, more);
+        let gateway = scripted::gateway_of(&manifests(&[spec])).await;
+        let listed = get(&gateway, ANNA, "/v1/files").await;
+        assert_eq!(listed.code().1, code);
+        let message = json!({"model": "model", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type":
+            "document", "source": {"type": "file", "file_id": "file_1"}}]}]});
+        for (path, body) in [
+            ("/v1/messages", &message),
+            ("/v1/chat/completions", &chat("model", "file_1")),
+        ] {
+            let refused = post(&gateway, ANNA, path, body).await;
+            assert_eq!(refused.status, 400, "{path}");
+            let words = refused.json()["error"]["message"].as_str().expect("words").to_owned();
+            assert!(words.contains("stored") || words.contains("file"), "{words}");
+        }
+    }
+    assert!(provider.received().is_empty());
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_read_is_the_providers_fault() {
     let (gateway, provider) = gateway([
         Reply::json(200, "<html>"),

@@ -51,7 +51,7 @@ fn events(bytes: &[u8]) -> Vec<Value> {
     data.map(|data| serde_json::from_str(data).expect("JSON")).collect()
 }
 
-fn asked(more: Value) -> Value {
+fn asked(more: &Value) -> Value {
     let mut body = json!({"model": "model", "input": "Hello"});
     body.as_object_mut()
         .expect("an object")
@@ -69,7 +69,7 @@ async fn a_response_goes_on_for_the_key_that_asked_for_it() {
         ],
     )
     .await;
-    let first = post(&gateway, ANNA, "/v1/responses", &asked(json!({"store": true})))
+    let first = post(&gateway, ANNA, "/v1/responses", &asked(&json!({"store": true})))
         .await
         .json();
     let id = first["id"].as_str().expect("an id");
@@ -81,14 +81,14 @@ async fn a_response_goes_on_for_the_key_that_asked_for_it() {
         &gateway,
         BERT,
         "/v1/responses",
-        &asked(json!({"previous_response_id": id})),
+        &asked(&json!({"previous_response_id": id})),
     )
     .await;
     let raw = post(
         &gateway,
         ANNA,
         "/v1/responses",
-        &asked(json!({"previous_response_id": "resp_1"})),
+        &asked(&json!({"previous_response_id": "resp_1"})),
     )
     .await;
     for refused in [foreign, raw] {
@@ -99,7 +99,7 @@ async fn a_response_goes_on_for_the_key_that_asked_for_it() {
         &gateway,
         ANNA,
         "/v1/responses",
-        &asked(json!({"previous_response_id": id})),
+        &asked(&json!({"previous_response_id": id})),
     )
     .await
     .json();
@@ -116,7 +116,7 @@ async fn a_response_goes_on_for_the_key_that_asked_for_it() {
 #[tokio::test]
 async fn items_are_sent_back_with_the_providers_ids_and_named_by_their_owner_alone() {
     let (gateway, provider) = gateway(ALLOW, [answer("resp_1"), answer("resp_2")]).await;
-    let first = post(&gateway, ANNA, "/v1/responses", &asked(json!({}))).await.json();
+    let first = post(&gateway, ANNA, "/v1/responses", &asked(&json!({}))).await.json();
     let items = first["output"].as_array().expect("items");
     let reference = json!({"type": "item_reference", "id": items[1]["id"]});
     let back = |items: &[Value]| json!({"model": "model", "input": items});
@@ -151,7 +151,7 @@ async fn every_event_of_a_stream_has_ids_of_its_owner() {
         &gateway,
         ANNA,
         "/v1/responses",
-        &asked(json!({"stream": true, "background": true})),
+        &asked(&json!({"stream": true, "background": true})),
     )
     .await;
     let made = events(&asked.bytes);
@@ -196,7 +196,7 @@ async fn a_response_is_shown_stopped_and_deleted_by_its_owner() {
         ],
     )
     .await;
-    let made = post(&gateway, ANNA, "/v1/responses", &asked(json!({}))).await.json();
+    let made = post(&gateway, ANNA, "/v1/responses", &asked(&json!({}))).await.json();
     let path = format!("/v1/responses/{}", made["id"].as_str().expect("an id"));
     for (method, tail) in [
         (Method::GET, ""),
@@ -252,10 +252,10 @@ async fn where_nothing_may_be_stored_nothing_that_is_can_be_named() {
         json!({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]}),
         json!({"tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}),
     ] {
-        let refused = post(&gateway, ANNA, "/v1/responses", &asked(more.clone())).await;
+        let refused = post(&gateway, ANNA, "/v1/responses", &asked(&more)).await;
         assert_eq!(refused.code(), (403, "stored_objects_forbidden".to_owned()), "{more}");
     }
-    let plain = post(&gateway, ANNA, "/v1/responses", &asked(json!({}))).await.json();
+    let plain = post(&gateway, ANNA, "/v1/responses", &asked(&json!({}))).await.json();
     assert_eq!(
         plain,
         response("resp_1", &Value::Null),

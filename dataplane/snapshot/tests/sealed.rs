@@ -121,6 +121,22 @@ fn the_derivation_stays_as_it_is() {
         digest,
         "a74d407bbd7db0f44f5c394cd330220bb873dc26e33d80cb09053f99d2e77f40"
     );
+    let tag = key().binder().tag::<16>(&["id", "file-", "", "x"]);
+    assert_eq!(u128::from_be_bytes(tag), 0x99d2_556b_fcda_9d46_174b_296a_1c23_3675);
+}
+
+#[test]
+fn a_tag_is_that_of_its_parts_and_its_key_alone() {
+    let binder = key().binder();
+    let tag = binder.tag::<16>(&["ab", "c"]);
+    assert!(binder.is_tag(&["ab", "c"], &tag));
+    assert!(!binder.is_tag(&["a", "bc"], &tag));
+    assert!(!binder.is_tag(&["ab", "c", ""], &tag));
+    assert!(!SealingKey::new([8; 32]).binder().is_tag(&["ab", "c"], &tag));
+    assert!(!binder.is_tag(&["ab", "c"], &[]), "nothing is no tag");
+    let mut flipped = tag;
+    flipped[15] ^= 1;
+    assert!(!binder.is_tag(&["ab", "c"], &flipped));
 }
 
 #[test]
@@ -142,8 +158,9 @@ fn a_token_and_its_sha256_have_one_keyed_digest_that_depends_on_the_key() {
 fn secret_types_print_as_redacted() {
     let sealed = key().seal(&slot(), ORIGIN, b"sk-canary");
     let printed = format!(
-        "{:?} {:?} {:?} {:?}",
+        "{:?} {:?} {:?} {:?} {:?}",
         key(),
+        key().binder(),
         key().digester(),
         sealed,
         key().digester().of_token(b"t")

@@ -2,8 +2,10 @@
 //! provider's own ids take their place. What is refused here never left the gateway.
 
 use headgate_llm::endpoint::Endpoint;
-use headgate_llm::request::{BadRequest, ModelRequest};
+use headgate_llm::pass_through::PassThrough;
+use headgate_llm::request::{BadRequest, ModelRequest, STORED_OBJECTS_FORBIDDEN};
 use headgate_llm::service::Service;
+use headgate_llm::stored::Kind;
 use headgate_llm::stored::references::{self, Reference};
 
 use super::stored::unknown;
@@ -35,17 +37,20 @@ impl Asker<'_> {
         let planned = self.follow(planned, &request, &references);
         let provider = &planned.backend.provider;
         let ids = Ids::of(self.gateway, self.caller, provider);
+        let is_asked_natively = is_native(&planned, &request);
+        let options = encode_options(&planned);
+        let keeps_objects = provider.adapter.pass_through(PassThrough::Files, &options).is_some();
         let exchanged: Result<Vec<_>, _> = references
             .iter()
             .map(|found| match &ids {
                 _ if !found.is_needed => {
                     Ok(Claimed::read(&found.id).map_or_else(|| found.id.clone(), |claimed| claimed.id))
                 }
+                // What is translated says itself what it does not take.
+                _ if !is_asked_natively && !keeps_objects => Ok(found.id.clone()),
+                _ if !keeps_objects => Err(not_kept(found.field)),
                 Some(ids) => self.providers_id(ids, found),
-                None if is_native(&planned, &request) => {
-                    Err(Refusal::StoredObjectsForbidden(provider.name.name.clone()))
-                }
-                // What is translated knows of no stored objects and says so itself.
+                None if is_asked_natively => Err(forbidden(found)),
                 None => Ok(found.id.clone()),
             })
             .collect();
@@ -90,6 +95,38 @@ impl Asker<'_> {
             _ => unknown(reference.field),
         })
     }
+}
+
+/// As [`Refusal::StoredObjectsForbidden`], of a field.
+fn forbidden(reference: &Reference) -> Refusal {
+    let field = reference.field;
+    let instead = match reference.kind {
+        Kind::Item => {
+            "send the item itself, and thoughts with what `include: [\"reasoning.encrypted_content\"]` brings"
+        }
+        Kind::Response => "send the whole conversation",
+        Kind::File | Kind::Batch | Kind::Place => "send the content itself",
+    };
+    Refusal::BadRequest(BadRequest {
+        code: STORED_OBJECTS_FORBIDDEN,
+        param: Some(field.to_owned()),
+        message: format!(
+            "`{field}` names what is stored at the model's provider, where that is not allowed; {instead}, or ask the \
+             operator to set storedObjects: Allow in its LLMProvider"
+        ),
+    })
+}
+
+/// A provider whose stored objects are not served, whatever its manifest says.
+fn not_kept(field: &str) -> Refusal {
+    Refusal::BadRequest(BadRequest {
+        code: "unsupported_parameter",
+        param: Some(field.to_owned()),
+        message: format!(
+            "`{field}` names what is stored at the provider, and for the one that serves this model nothing stored is \
+             served; send the content itself"
+        ),
+    })
 }
 
 /// Whether the provider gets the request in the client's words, ids included.

@@ -200,7 +200,7 @@ impl Stored<'_> {
             Action::Get if is_stream(&answer.headers) => {
                 self.exchange.is_stream = true;
                 reply::let_events_through(&mut answer.headers);
-                let events = OwnEvents::of(backend.ids).known(claimed.kind, &claimed.id, id);
+                let events = OwnEvents::of(Arc::new(backend.ids)).known(claimed.kind, &claimed.id, id);
                 Ok(Answer::Passing(Box::new(answer.showing(events))))
             }
             Action::InputItems => {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -18,14 +19,14 @@ const ISSUED_MAX: usize = 256;
 
 /// Exchanges the ids in events.
 pub struct OwnEvents {
-    ids: Ids,
+    ids: Arc<Ids>,
     issued: HashMap<(Kind, String), String>,
     relay: Relay,
 }
 
 impl OwnEvents {
     /// For one stream.
-    pub fn of(ids: Ids) -> Self {
+    pub fn of(ids: Arc<Ids>) -> Self {
         Self {
             ids,
             issued: HashMap::new(),
@@ -87,7 +88,7 @@ pub struct OwnStream {
 
 impl OwnStream {
     /// What `inner` passes on, as the owner sees it.
-    pub fn of(inner: Box<dyn StreamDecoder>, ids: Ids) -> Self {
+    pub fn of(inner: Box<dyn StreamDecoder>, ids: Arc<Ids>) -> Self {
         Self {
             inner,
             events: OwnEvents::of(ids),

@@ -42,7 +42,7 @@ mod openai_compatible;
 mod openai_responses;
 mod openai_shaped;
 pub(crate) mod overrides;
-pub(crate) mod path;
+pub mod path;
 mod together;
 mod vertex;
 

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 /// The name with all but the unreserved characters of RFC 3986 percent-encoded.
-pub(crate) fn segment(name: &str) -> String {
+pub fn segment(name: &str) -> String {
     segment_with(name, b"")
 }
 
 /// The same, with characters that stand as they are where an address has them in names: of those that may stand in a segment.
-pub(crate) fn segment_with(name: &str, kept: &[u8]) -> String {
+pub fn segment_with(name: &str, kept: &[u8]) -> String {
     let mut encoded = String::with_capacity(name.len() + 8);
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use headgate_llm::failure::{Failure, FailureKind};
+use headgate_llm::provider::path;
 use headgate_llm::stored::Kind;
 use headgate_llm::stored::list::{List, Next};
 
@@ -62,27 +63,13 @@ impl Stored<'_> {
 pub(super) fn with_providers_place(query: &str, ids: &Ids) -> Result<String, Refusal> {
     let asked = Asked::read(query);
     let mut pairs = vec![asked.rest];
-    pairs.extend(asked.limit.map(|limit| format!("limit={}", encoded(&limit))));
+    pairs.extend(asked.limit.map(|limit| format!("limit={}", path::segment(&limit))));
     if let Some(after) = asked.after {
         let claimed = Claimed::read(&after).filter(|claimed| claimed.kind == Kind::Item && ids.hold(claimed));
         let claimed = claimed.ok_or_else(|| unknown("after"))?;
-        pairs.push(format!("after={}", encoded(&claimed.id)));
+        pairs.push(format!("after={}", path::segment(&claimed.id)));
     }
     Ok(pairs.join("&"))
-}
-
-/// A value as it stands in a query.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if plain(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 /// What a list is asked for.

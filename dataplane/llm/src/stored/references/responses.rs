@@ -108,7 +108,12 @@ fn read_item(body: &[u8], item: Range<usize>, found: &mut Found) -> Result<(), B
             None => content.is_some(),
             Some(_) => is_any(body, kind.clone(), &WITH_CONTENT),
         };
-        let holds_itself = has_content || is_text(&sealed) || is_text(&result);
+        // Servers that seal no thoughts send their words, and take no note of the id.
+        let has_words = content
+            .as_ref()
+            .is_some_and(|place| !elements(body, place.clone()).is_empty());
+        let is_thought = is_any(body, kind.clone(), &["reasoning"]);
+        let holds_itself = has_content || is_text(&sealed) || is_text(&result) || (is_thought && has_words);
         found.push(body, id, Kind::Item, "id", !holds_itself);
     }
     if let Some(approval) = approval {
@@ -218,6 +223,11 @@ mod tests {
             (r#"{"type":"item_reference","id":"i"}"#, "id!=Item(i)"),
             (r#"{"id":"i"}"#, "id!=Item(i)"),
             (r#"{"type":"reasoning","id":"i","summary":[]}"#, "id!=Item(i)"),
+            (
+                r#"{"type":"reasoning","id":"i","content":[{"type":"reasoning_text","text":"Hm."}]}"#,
+                "id=Item(i)",
+            ),
+            (r#"{"type":"reasoning","id":"i","content":[]}"#, "id!=Item(i)"),
             (
                 r#"{"type":"reasoning","id":"i","encrypted_content":null}"#,
                 "id!=Item(i)",
