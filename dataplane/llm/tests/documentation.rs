@@ -280,7 +280,7 @@ fn each_endpoint_is_served_as_the_table_says() {
 }
 
 /// The row of an endpoint. Stored responses are found at their ids; without one the path is that of making them.
-fn row_of(what: PassThrough) -> String {
+fn label_of(what: PassThrough) -> String {
     match what {
         PassThrough::StoredResponses => format!("`{}/{{id}}`", what.path()),
         _ => format!("`{}`", what.path()),
@@ -292,7 +292,7 @@ fn what_passes_unread_is_what_the_table_says() {
     let text = read(PROVIDERS);
     let (mut told, mut wrong) = (Vec::new(), Vec::new());
     for cell in cells(&text) {
-        let Some(what) = PassThrough::ALL.into_iter().find(|what| cell.row == row_of(*what)) else {
+        let Some(what) = PassThrough::ALL.into_iter().find(|what| cell.row == label_of(*what)) else {
             continue;
         };
         for kind in cell.kinds {
