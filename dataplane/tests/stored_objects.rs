@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use headgate::gateway::Gateway;
+use headgate::identity::clouds::Clouds;
 use http::{Method, Request};
 use scripted::{Reply, Scripted};
 use serde_json::{Value, json};
@@ -186,7 +187,7 @@ async fn listing(replies: impl Fn(&dyn Fn(&str) -> String) -> Vec<Reply>) -> (Ar
     };
     let first = Scripted::start([uploaded("file-1"), uploaded("file-2")]).await;
     write(&first);
-    let gateway = scripted::gateway_over(folder.path(), state.path()).await;
+    let gateway = scripted::gateway_over(folder.path(), state.path(), Clouds::default()).await;
     let mut marks = Vec::new();
     for token in [ANNA, BERT] {
         let (_, name) = upload(&gateway, &first, token).await;
@@ -202,7 +203,10 @@ async fn listing(replies: impl Fn(&dyn Fn(&str) -> String) -> Vec<Reply>) -> (Ar
     let second = Scripted::start(replies(&marked)).await;
     write(&second);
     // The same folder and state: another process over them knows what the first one marked.
-    (scripted::gateway_over(folder.path(), state.path()).await, second)
+    (
+        scripted::gateway_over(folder.path(), state.path(), Clouds::default()).await,
+        second,
+    )
 }
 
 fn file_page(entries: &[(&str, String)], has_more: bool) -> Reply {

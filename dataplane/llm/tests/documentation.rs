@@ -15,11 +15,12 @@ const PROVIDERS: &str = "docs/providers.md";
 const TRAPS: &str = "docs/traps.md";
 
 /// Those whose links are followed.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     PROVIDERS,
     TRAPS,
     "docs/dialects.md",
     "docs/adding-a-provider.md",
+    "docs/stored-objects.md",
     "README.md",
     "ARCHITECTURE.md",
 ];

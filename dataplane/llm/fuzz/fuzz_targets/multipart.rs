@@ -1,8 +1,10 @@
-//! Forms: the parts that are seen are the same however the bytes were cut, and stand where it is said that they stand.
+//! Forms: the parts that are seen are the same however the bytes were cut, and stand where it is said that they stand; so
+//! is what a batch's file names.
 
 #![no_main]
 
 use headgate_llm::multipart::{Scanner, Step};
+use headgate_llm::stored::batch_file::BatchFile;
 use headgate_llm_fuzz::{cuts, pieces};
 use libfuzzer_sys::fuzz_target;
 
@@ -10,15 +12,20 @@ fuzz_target!(|data: &[u8]| {
     let (cuts, form) = cuts(data);
     let whole = read(form, &[]);
     assert_eq!(read(form, cuts), whole);
-    let Some(steps) = whole else { return };
+    let Some((steps, _)) = whole else { return };
     let mut end = 0;
     for step in steps {
         let (from, to) = match step {
             Step::Part {
                 part_start,
                 value_start,
+                filenames,
                 ..
-            } => (part_start, value_start),
+            } => {
+                let mut filenames = filenames.into_iter();
+                assert!(filenames.all(|place| part_start < place && place <= value_start));
+                (part_start, value_start)
+            }
             Step::PartEnd { value_end } => (value_end, value_end),
             Step::End => continue,
         };
@@ -28,11 +35,14 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// `None`: it cannot be read.
-fn read(form: &[u8], cuts: &[u8]) -> Option<Vec<Step>> {
+fn read(form: &[u8], cuts: &[u8]) -> Option<(Vec<Step>, Option<&'static str>)> {
     let mut scanner = Scanner::new(b"multipart/form-data; boundary=b").expect("a form");
-    let mut steps = Vec::new();
+    let (mut steps, mut file, mut start) = (Vec::new(), BatchFile::default(), 0);
     for piece in pieces(form, cuts) {
+        let seen = steps.len();
         scanner.push(piece, &mut steps).ok()?;
+        file.push(start, piece, &steps[seen..]);
+        start += piece.len() as u64;
     }
-    Some(steps)
+    Some((steps, file.names()))
 }
