@@ -91,6 +91,7 @@ fn is_refused(lines: &str, piece: usize) -> bool {
     file.names().is_some()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of what issues ids")]
 fn issue(kind: Kind, id: &str) -> Option<String> {
     Some(format!("<{kind:?} {id}>"))
 }
