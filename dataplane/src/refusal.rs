@@ -270,6 +270,7 @@ fn upstream_status(failure: &Failure) -> StatusCode {
             .status
             .and_then(|status| StatusCode::from_u16(status).ok())
             .filter(|status| status.is_client_error() || status.is_server_error())
+            .filter(|status| *status != StatusCode::UNAUTHORIZED) // whatever it means there, the caller's key is fine
             .unwrap_or(StatusCode::BAD_GATEWAY),
     }
 }
@@ -323,6 +324,7 @@ mod tests {
         assert_eq!(upstream(FailureKind::Rejected, Some(403)).status(), 403);
         assert_eq!(upstream(FailureKind::Server, Some(529)).status(), 529);
         assert_eq!(upstream(FailureKind::Auth, Some(401)).status(), 502);
+        assert_eq!(upstream(FailureKind::Rejected, Some(401)).status(), 502);
         assert_eq!(upstream(FailureKind::Protocol, Some(302)).status(), 502);
         assert_eq!(upstream(FailureKind::Server, Some(200)).status(), 502);
         assert_eq!(upstream(FailureKind::Timeout, None).status(), 504);

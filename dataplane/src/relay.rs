@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
@@ -31,7 +31,7 @@ use crate::outgoing::{self, Outgoing};
 use crate::refusal::Refusal;
 use crate::route::{Plan, retry};
 use crate::stored::events::OwnEvents;
-use crate::upload::Why;
+use crate::upload::Course;
 use crate::upstream::Lease;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::request_body::RequestBody;
@@ -69,7 +69,7 @@ pub enum PassingBody {
     /// Here whole.
     Whole(Bytes),
     /// It arrives while it is sent; why it broke off, if it does.
-    Upload(RequestBody, Why),
+    Upload(RequestBody, Course),
 }
 
 /// An answer that passes.
@@ -107,15 +107,15 @@ impl Passing<'_> {
         let until = Instant::now() + plan.timeouts.total;
         let bytes = match body {
             PassingBody::Whole(bytes) => bytes,
-            PassingBody::Upload(body, why) => {
-                let relayed = self.try_once(plan, body, until, exchange).await;
-                return relayed.map_err(|failure| why.take().unwrap_or(Refusal::Upstream(failure)));
+            PassingBody::Upload(body, course) => {
+                let relayed = self.try_once(plan, body, Some(&course), until, exchange).await;
+                return relayed.map_err(|failure| course.take_refusal().unwrap_or(Refusal::Upstream(failure)));
             }
         };
         let mut retries_done = 0;
         loop {
             let tried = self
-                .try_once(plan, RequestBody::whole(bytes.clone()), until, exchange)
+                .try_once(plan, RequestBody::whole(bytes.clone()), None, until, exchange)
                 .await;
             let failure = match tried {
                 Ok(relayed) => return Ok(relayed),
@@ -133,18 +133,25 @@ impl Passing<'_> {
         &self,
         plan: &Plan,
         body: RequestBody,
+        course: Option<&Course>,
         until: Instant,
         exchange: &mut Exchange,
     ) -> Result<Relayed, Failure> {
         exchange.attempts += 1;
         let started = Instant::now();
-        let answered = self.ask(plan, body, until).await;
+        let answered = self.ask(plan, body, course, until).await;
         let answered = answered.map_err(|failure| plan.backend.provider.scrub(failure));
         exchange.attempted(started.into_std(), answered.as_ref().map(|_| ()));
         answered
     }
 
-    async fn ask(&self, plan: &Plan, body: RequestBody, until: Instant) -> Result<Relayed, Failure> {
+    async fn ask(
+        &self,
+        plan: &Plan,
+        body: RequestBody,
+        course: Option<&Course>,
+        until: Instant,
+    ) -> Result<Relayed, Failure> {
         let provider = &plan.backend.provider;
         let headers = HeaderMap::new();
         let asked = Outgoing {
@@ -167,7 +174,11 @@ impl Passing<'_> {
         }
         let first_token = (Instant::now() + plan.timeouts.first_token).min(until);
         outgoing::prove(provider, &mut request, first_token).await?;
-        let (response, lease) = within(first_token, provider.pool.upstream.send(request)).await?;
+        let head = provider.pool.upstream.send(request);
+        let (response, lease) = match course {
+            None => within(first_token, head).await?,
+            Some(course) => behind_upload(course, plan.timeouts.first_token, until, head).await?,
+        };
         let deadline = MovingDeadline::new(plan.timeouts.idle, Some(until));
         if !response.status().is_success() {
             provider.answered(response.status(), SystemTime::now());
@@ -211,6 +222,26 @@ impl Passing<'_> {
             is_json,
             events: None,
         })
+    }
+}
+
+/// Waits for the head of an answer whose time counts from when the upload last moved: a client that sends slowly is no
+/// provider that is slow to answer. One that sends nothing more is noticed by the upload.
+async fn behind_upload<T>(
+    course: &Course,
+    first_token: Duration,
+    until: Instant,
+    head: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut head = std::pin::pin!(head);
+    loop {
+        let moved_at = course.moved_at();
+        let deadline = (moved_at.unwrap_or_else(Instant::now) + first_token).min(until);
+        match tokio::time::timeout_at(deadline, &mut head).await {
+            Ok(head) => return head,
+            Err(_) if deadline < until && course.moved_at() != moved_at => {}
+            Err(_) => return within(deadline, head).await,
+        }
     }
 }
 

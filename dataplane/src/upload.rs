@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, header};
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
 
 use headgate_llm::multipart::{FilePart, FormError, ModelPart, Scanner, Step};
 use headgate_llm::request::{BadRequest, MODEL_LENGTH_MAX};
@@ -151,7 +152,7 @@ impl<B: RequestBody> Form<B> {
 
 impl<B: RequestBody + 'static> Form<B> {
     /// The form as the provider gets it, with its own name of the model, and where the reason stands if it breaks off.
-    pub fn into_upload(self, upstream_model: &str) -> (Upload<B>, Why) {
+    pub fn into_upload(self, upstream_model: &str) -> (Upload<B>, Course) {
         let Self {
             model: _,
             beginning:
@@ -183,7 +184,7 @@ impl<B: RequestBody + 'static> Form<B> {
     }
 
     /// The form with `mark` before the name of its file, and where the reason stands if it breaks off.
-    pub fn into_marked_upload(self, mark: &str) -> (Upload<B>, Why) {
+    pub fn into_marked_upload(self, mark: &str) -> (Upload<B>, Course) {
         let Self {
             model: _,
             beginning:
@@ -208,18 +209,33 @@ impl<B: RequestBody + 'static> Form<B> {
     }
 }
 
-/// Why an upload broke off, for whoever answers the client.
+/// How an upload goes, for whoever answers the client: why it broke off, and when it last moved.
 #[derive(Clone, Default)]
-pub struct Why(Arc<Mutex<Option<Refusal>>>);
+pub struct Course(Arc<Mutex<Steps>>);
 
-impl Why {
-    /// The reason, if the fault is the client's.
-    pub fn take(&self) -> Option<Refusal> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+#[derive(Default)]
+struct Steps {
+    refusal: Option<Refusal>,
+    moved_at: Option<Instant>,
+}
+
+impl Course {
+    /// Course it broke off, if the fault is the client's.
+    pub fn take_refusal(&self) -> Option<Refusal> {
+        self.lock().refusal.take()
     }
 
-    fn set(&self, refusal: Refusal) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    /// When bytes last went on to the provider; `None`: none have.
+    pub fn moved_at(&self) -> Option<Instant> {
+        self.lock().moved_at
+    }
+
+    fn moved(&self) {
+        self.lock().moved_at = Some(Instant::now());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Steps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -228,19 +244,19 @@ pub struct Upload<B> {
     ready: VecDeque<Bytes>,
     length: Option<u64>,
     rest: Rest<B>,
-    why: Why,
+    course: Course,
 }
 
 impl<B> Upload<B> {
-    fn of(ready: Vec<Bytes>, length: Option<u64>, rest: Rest<B>) -> (Self, Why) {
-        let why = Why::default();
+    fn of(ready: Vec<Bytes>, length: Option<u64>, rest: Rest<B>) -> (Self, Course) {
+        let course = Course::default();
         let upload = Self {
             ready: ready.into_iter().filter(|bytes| !bytes.is_empty()).collect(),
             length,
             rest,
-            why: why.clone(),
+            course: course.clone(),
         };
-        (upload, why)
+        (upload, course)
     }
 }
 
@@ -252,13 +268,17 @@ impl<B: RequestBody> Body for Upload<B> {
         let this = self.get_mut();
         loop {
             if let Some(bytes) = this.ready.pop_front() {
+                this.course.moved();
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             match ready!(this.rest.poll_next(cx)) {
                 Ok(Some(bytes)) if bytes.is_empty() => {}
-                Ok(bytes) => return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes)))),
+                Ok(bytes) => {
+                    this.course.moved();
+                    return Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))));
+                }
                 Err(refusal) => {
-                    this.why.set(refusal);
+                    this.course.lock().refusal = Some(refusal);
                     return Poll::Ready(Some(Err(UploadFailed)));
                 }
             }

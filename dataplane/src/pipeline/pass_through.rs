@@ -105,8 +105,8 @@ async fn relay<B: RequestBody + 'static>(
             )
         }
         Asked::Form(form) => {
-            let (upload, why) = form.into_upload(options.deployed_model());
-            (PassingBody::Upload(UpstreamBody::Upload(Box::pin(upload)), why), 1)
+            let (upload, course) = form.into_upload(options.deployed_model());
+            (PassingBody::Upload(UpstreamBody::Upload(Box::pin(upload)), course), 1)
         }
     };
     let passing = Passing {

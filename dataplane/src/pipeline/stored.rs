@@ -143,8 +143,8 @@ impl Stored<'_> {
         let idle = self.gateway.bounds.body_idle_timeout;
         let form = Form::read(&self.head.headers, body, idle, Sought::File).await?;
         let mark = file::mark(backend.ids.owner_tags().first().map_or("", String::as_str));
-        let (upload, why) = form.into_marked_upload(&mark);
-        let body = PassingBody::Upload(UpstreamBody::Upload(Box::pin(upload)), why);
+        let (upload, course) = form.into_marked_upload(&mark);
+        let body = PassingBody::Upload(UpstreamBody::Upload(Box::pin(upload)), course);
         let answer = self.ask(&backend, None, "", body).await?;
         self.shown(&backend, answer, None).await
     }

@@ -45,11 +45,13 @@ async fn marked(form: &str, piece: usize) -> Result<(String, Option<u64>), Refus
     all_of(form.into_marked_upload("hg-")).await
 }
 
-async fn all_of<B: RequestBody + 'static>((upload, why): (Upload<B>, Why)) -> Result<(String, Option<u64>), Refusal> {
+async fn all_of<B: RequestBody + 'static>(
+    (upload, course): (Upload<B>, Course),
+) -> Result<(String, Option<u64>), Refusal> {
     let length = upload.size_hint().exact();
     match upload.collect().await {
         Ok(sent) => Ok((String::from_utf8(sent.to_bytes().to_vec()).expect("text"), length)),
-        Err(UploadFailed) => Err(why.take().expect("a reason")),
+        Err(UploadFailed) => Err(course.take_refusal().expect("a reason")),
     }
 }
 
