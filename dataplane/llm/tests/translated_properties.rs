@@ -343,6 +343,27 @@ fn pieces() -> Vec<Vec<u8>> {
     pieces
 }
 
+#[test]
+fn what_stands_behind_the_last_event_is_not_read() {
+    let event = |kind: &str, payload: &str| {
+        let headers = [(":event-type", kind), (":message-type", "event")];
+        frames::frame(&headers, payload.as_bytes())
+    };
+    let asked = Asked {
+        kind: Kind::Bedrock,
+        endpoint: Endpoint::ChatCompletions,
+    };
+    let answer = [
+        event("messageStop", "{\"stopReason\":\"end_turn\"}"),
+        event("metadata", "{\"usage\":{\"outputTokens\":1}}"),
+        b"no frame, as its first bytes tell".to_vec(),
+    ];
+    let stream = Bytes::from(answer.concat());
+    let (bytes, _, result) = decode(asked, &stream, &[stream.len()]);
+    assert!(bytes.ends_with(b"data: [DONE]\n\n"));
+    assert!(result.is_ok(), "{result:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
