@@ -13,6 +13,8 @@ pub const SUSPENDED_KEY: &str = "vk-canary-suspended-5JpRw1EoZx6GyUbNi0Ka2S";
 pub const EXPIRED_KEY: &str = "vk-canary-expired-9CvFt4QmLd7HsPeXk3WzAr1B";
 /// A key that may use the model `chat` only.
 pub const NARROW_KEY: &str = "vk-canary-narrow-2NbYu8KjGi5OcMtVq6ZxEl0D";
+/// The key of somebody else, for whom everything that the caller stored is not there.
+pub const NEIGHBOUR_KEY: &str = "vk-canary-neighbour-8RtYu2IoPa4SdFg6HjKl1ZxC";
 /// What the gateway presents to the provider. Callers must never see it.
 pub const CREDENTIAL: &str = "sk-canary-provider-4ThXz7RwPj1LqNm6VbYc9Gd";
 
@@ -114,7 +116,8 @@ pub fn every_provider(origin: &str) -> String {
         .replace("${KEY}", CREDENTIAL)
         .replace("${AWS_ID}", ACCESS_KEY_ID)
         .replace("${AWS_SECRET}", SECRET_ACCESS_KEY)
-        .replace("${VIRTUAL_KEY}", VIRTUAL_KEY);
+        .replace("${VIRTUAL_KEY}", VIRTUAL_KEY)
+        .replace("${NEIGHBOUR_KEY}", NEIGHBOUR_KEY);
     let mut yaml = String::new();
     for document in template.split("---\n") {
         let provider = document
@@ -152,7 +155,16 @@ fn with_models(document: &str, provider: &str) -> String {
             ]
         })
         .collect();
-    format!("{before}[{}]{after}", models.join(", "))
+    // One that is asked by Responses also where chats are what a server is known for; only OpenAI and Azure have them all.
+    let by_responses = if document.contains("storedObjects: Allow") && provider != "groq" {
+        ", api: Responses"
+    } else {
+        ""
+    };
+    format!(
+        "{before}[{}, {{name: {provider}/stored, upstreamModel: chat{publisher}{by_responses}}}]{after}",
+        models.join(", ")
+    )
 }
 
 /// A Secret with one entry.

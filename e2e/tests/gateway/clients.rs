@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use headgate_e2e::fake_provider::FakeProvider;
 use headgate_e2e::gateway::Gateway;
-use headgate_e2e::manifests::{self, VIRTUAL_KEY};
+use headgate_e2e::manifests::{self, NEIGHBOUR_KEY, VIRTUAL_KEY};
 use headgate_e2e::workspace::{root, set_up};
 use tokio::process::Command;
 
@@ -25,7 +25,8 @@ async fn run(mut command: Command, provider: &FakeProvider, gateway: Option<&Gat
     if let Some(gateway) = gateway {
         command
             .env("HEADGATE_BASE_URL", gateway.base_url())
-            .env("HEADGATE_API_KEY", VIRTUAL_KEY);
+            .env("HEADGATE_API_KEY", VIRTUAL_KEY)
+            .env("HEADGATE_NEIGHBOUR_KEY", NEIGHBOUR_KEY);
     }
     let output = command.output().await.expect("the client's tests can be started");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -3,15 +3,18 @@
 import json
 
 import openai
-from world import API_KEY, BASE_URL, PIXEL, RESULT, SCHEMA, WEATHER, Said
+import pytest
+from world import API_KEY, BASE_URL, NEIGHBOUR_KEY, PIXEL, RESULT, SCHEMA, WEATHER, Said
 
 SDK = openai.OpenAI(base_url=BASE_URL, api_key=API_KEY, max_retries=0, timeout=20)
+NEIGHBOUR = SDK.with_options(api_key=NEIGHBOUR_KEY)
 STRANGER = SDK.with_options(api_key="vk-nobody-has-this-key-0000000000000")
 FUNCTION = {"name": "get_weather", "description": "The weather of a city.", "parameters": WEATHER}
 PICTURE = f"data:image/png;base64,{PIXEL}"
 ERRORS = {
     400: openai.BadRequestError,
     401: openai.AuthenticationError,
+    403: openai.PermissionDeniedError,
     404: openai.NotFoundError,
     429: openai.RateLimitError,
     500: openai.InternalServerError,
@@ -237,3 +240,53 @@ class Media(OpenAI):
         # OpenAI has nothing of the kind, so neither has its SDK a method.
         asked = {"model": model, "query": query, "documents": ["a", "b", "c"], "top_n": 2}
         return [result["index"] for result in SDK.post("/rerank", body=asked, cast_to=dict)["results"]]
+
+
+class Stored(OpenAI):
+    """What lies in the account that all callers share, where each key sees its own."""
+
+    endpoint = "stored"
+
+    def upload(self, provider, content):
+        return SDK.files.create(
+            file=("in.jsonl", content), purpose="batch", extra_headers={"x-headgate-provider": provider}
+        )
+
+    def files(self, provider, mark):
+        file = self.upload(provider, mark.encode())
+        here = {"extra_headers": {"x-headgate-provider": provider}}
+        assert (file.filename, SDK.files.retrieve(file.id).id) == ("in.jsonl", file.id)
+        assert SDK.files.content(file.id).content == mark.encode()
+        assert file.id in [listed.id for listed in SDK.files.list(**here)]
+        assert file.id not in [listed.id for listed in NEIGHBOUR.files.list(**here)]
+        for ask in (NEIGHBOUR.files.retrieve, NEIGHBOUR.files.content, NEIGHBOUR.files.delete):
+            self.is_not_there(ask, file.id)
+        assert SDK.files.delete(file.id).deleted
+        self.is_not_there(SDK.files.retrieve, file.id)
+
+    def batches(self, provider, mark, model):
+        asked = {"model": model, "messages": [{"role": "user", "content": mark}]}
+        line = {"custom_id": mark, "method": "POST", "url": "/v1/chat/completions", "body": asked}
+        file = self.upload(provider, json.dumps(line).encode() + b"\n")
+        more = {"endpoint": "/v1/chat/completions", "completion_window": "24h"}
+        batch = SDK.batches.create(input_file_id=file.id, **more)
+        assert (batch.status, SDK.batches.retrieve(batch.id).id) == ("completed", batch.id)
+        assert mark in SDK.files.content(batch.output_file_id).text
+        self.is_not_there(NEIGHBOUR.batches.retrieve, batch.id)
+        with pytest.raises((openai.BadRequestError, openai.NotFoundError)):
+            NEIGHBOUR.batches.create(input_file_id=file.id, **more)
+        assert SDK.batches.cancel(batch.id).status == "cancelled"
+
+    def responses(self, model, question):
+        first = SDK.responses.create(model=model, input=question, store=True)
+        assert SDK.responses.retrieve(first.id).output_text
+        second = SDK.responses.create(model=model, input=question, previous_response_id=first.id)
+        assert second.previous_response_id == first.id
+        self.is_not_there(NEIGHBOUR.responses.retrieve, first.id)
+        with pytest.raises((openai.BadRequestError, openai.NotFoundError)):
+            NEIGHBOUR.responses.create(model=model, input=question, previous_response_id=first.id)
+        SDK.responses.delete(first.id)
+
+    def is_not_there(self, ask, name):
+        with pytest.raises(openai.NotFoundError):
+            ask(name)

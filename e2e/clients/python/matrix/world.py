@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 BASE_URL = os.environ["HEADGATE_BASE_URL"]
 ROOT_URL = BASE_URL.removesuffix("/v1")
 API_KEY = os.environ["HEADGATE_API_KEY"]
+NEIGHBOUR_KEY = os.environ["HEADGATE_NEIGHBOUR_KEY"]
 PROVIDER_URL = os.environ["FAKE_PROVIDER_URL"]
 MATRIX = json.loads((pathlib.Path(__file__).parents[2] / "matrix.json").read_text())
 

@@ -10,13 +10,14 @@ use serde_json::Value;
 const BEGIN: &str =
     "<!-- tables: written by `UPDATE_GOLDEN=1 cargo test -p headgate-e2e --test gateway every_client` -->\n";
 const END: &str = "<!-- end of tables -->\n";
-const ENDPOINTS: [(&str, &str); 6] = [
+const ENDPOINTS: [(&str, &str); 7] = [
     ("chat", "Chat completions, `POST /v1/chat/completions`"),
     ("messages", "Messages, `POST /v1/messages`"),
     ("responses", "Responses, `POST /v1/responses`"),
     ("completions", "Completions, `POST /v1/completions`"),
     ("embeddings", "Embeddings, `POST /v1/embeddings`"),
     ("media", "What passes unread: pictures, sound, moderation, reranking"),
+    ("stored", "What is stored: files, batches, responses"),
 ];
 const IN_MEMORY: &str = "writing to a string does not fail";
 
