@@ -414,6 +414,36 @@ async fn a_generated_key_needs_a_place_outside_the_folder() {
 }
 
 #[tokio::test]
+async fn the_sealing_key_is_kept_where_objects_may_be_stored_and_nowhere_else() {
+    let plain = provider("a");
+    let stores = plain.replace("type: Echo", "type: OpenAI\n  storedObjects: Allow");
+    let world = World::new(&plain);
+    let key_id = |delivery: &Delivery| delivery.sealing_key.id().to_owned();
+    assert_ne!(key_id(&*world.first().await), key_id(&*world.first().await));
+    assert!(!world.state.path().join("headgate").exists());
+    world.save(&stores);
+    let kept = key_id(&*world.first().await);
+    assert_eq!(kept, key_id(&*world.first().await), "another process has the same");
+
+    let source = world.start().await.unwrap();
+    let mut deliveries = source.deliveries();
+    tokio::spawn(source.keep_current());
+    world.save(&plain);
+    until(&mut deliveries, |delivery| key_id(delivery) != kept).await;
+    world.save(&stores);
+    until(&mut deliveries, |delivery| key_id(delivery) == kept).await;
+
+    let environment: Environment = Arc::new(|_| None);
+    let folder = Folder::new(world.folder.path().to_owned(), None, environment, Arc::new(|_| ()));
+    let refused = Source::manifests(folder.unwrap()).await.err().unwrap();
+    let found = render(&refused.findings, Style::Plain);
+    assert!(
+        found.contains("storedObjects: Allow") && found.contains("--state-dir"),
+        "{found}"
+    );
+}
+
+#[tokio::test]
 async fn an_existing_secret_is_never_taken_for_a_generated_key() {
     let secret = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: demo-key}\nstringData: {key: canary-0123456789-0123456789-0123456789}\n";
     let delivery = World::new(&(provider("one") + GENERATED + secret)).first().await;

@@ -520,6 +520,35 @@ async fn a_chat_about_what_is_not_ones_own_or_elsewhere_is_refused() {
 }
 
 #[tokio::test]
+async fn azures_version_stands_behind_the_whole_path() {
+    let empty = r#"{"object":"list","data":[],"has_more":false}"#;
+    let provider = Scripted::start([
+        uploaded("assistant-1"),
+        uploaded("assistant-1"),
+        Reply::json(200, empty),
+    ])
+    .await;
+    let spec = format!(
+        "type: AzureOpenAI, baseURL: \"http://{}\", azure: {{apiVersion: 2024-10-21}}, storedObjects: Allow",
+        provider.address
+    );
+    let gateway = scripted::gateway_of(&manifests(&[spec])).await;
+    let (id, _) = upload(&gateway, &provider, ANNA).await;
+    assert!(id.starts_with("assistant-hg"), "{id}");
+    get(&gateway, ANNA, &format!("/v1/files/{id}?api-version=1")).await;
+    get(&gateway, ANNA, "/v1/batches?api-version=1").await;
+    let lines: Vec<String> = provider.received().into_iter().map(|received| received.line).collect();
+    assert_eq!(
+        lines,
+        [
+            "POST /openai/files?api-version=2024-10-21",
+            "GET /openai/files/assistant-1?api-version=2024-10-21",
+            "GET /openai/batches?api-version=2024-10-21&limit=100",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_provider_whose_objects_are_not_served_says_so_whatever_is_allowed() {
     let provider = Scripted::start([]).await;
     for (more, code) in [

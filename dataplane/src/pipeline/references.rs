@@ -54,7 +54,12 @@ impl Asker<'_> {
                 None => Ok(found.id.clone()),
             })
             .collect();
-        let request = references::replaced(&request, &references, &exchanged?)?;
+        let exchanged = exchanged?;
+        let is_same = references.iter().zip(&exchanged).all(|(found, id)| found.id == *id);
+        if is_same {
+            return Ok((planned, request));
+        }
+        let request = references::replaced(&request, &references, &exchanged)?;
         Ok((planned, request))
     }
 

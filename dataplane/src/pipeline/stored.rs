@@ -16,7 +16,7 @@ use headgate_llm::provider::SERVER_SENT_EVENTS;
 use headgate_llm::request::BadRequest;
 use headgate_llm::stored::batch::NewBatch;
 use headgate_llm::stored::object::Object;
-use headgate_llm::stored::{Action, Call, Family, Kind, file, response};
+use headgate_llm::stored::{Action, Call, Family, Kind, Owner, file, response};
 
 use super::{RequestBody, admit_caller, refuse_request_config, wanted_provider};
 use crate::attempt::encode_options;
@@ -289,7 +289,7 @@ impl Stored<'_> {
             Some((claimed, text)) if (claimed.kind, claimed.id.as_str()) == (kind, id) => Some(text.to_owned()),
             _ => backend.ids.issue(kind, id),
         };
-        let owner = headgate_llm::stored::Owner {
+        let owner = Owner {
             issue: &issue,
             tags: &[],
         };
