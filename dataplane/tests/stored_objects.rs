@@ -145,7 +145,9 @@ async fn a_file_is_shown_read_and_deleted_by_its_owner() {
 async fn what_is_anothers_or_nobodys_is_not_there_and_the_provider_is_not_asked() {
     let (gateway, provider) = gateway([uploaded("file-1")]).await;
     let (id, _) = upload(&gateway, &provider, ANNA).await;
-    let tampered = format!("{}A", &id[..id.len() - 1]);
+    // The tag may end in any letter.
+    let other = if id.ends_with('A') { 'Q' } else { 'A' };
+    let tampered = format!("{}{other}", &id[..id.len() - 1]);
     for (method, path, token) in [
         (Method::GET, format!("/v1/files/{id}"), BERT),
         (Method::GET, format!("/v1/files/{id}/content"), BERT),
