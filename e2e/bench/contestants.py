@@ -170,6 +170,7 @@ class Scene:
         folder.mkdir()
         manifests = MANIFESTS.format(canned=self.canned_port, provider=self.provider_port, key=KEY)
         manifests += "".join(dialects.manifest(kind, self.canned_port) for kind in dialects.ANSWERS)
+        manifests += "".join(dialects.streaming_manifest(kind, self.provider_port) for kind in dialects.STREAMED)
         (folder / "bench.yaml").write_text(manifests)
         port, admin = free_ports(2)
         process = self._start(

@@ -62,3 +62,19 @@ metadata: {{name: {kind.lower()}}}
 spec: {{type: {kind}, baseURL: "http://127.0.0.1:{port}/{kind}", credential: {{secretRef: {{name: credential, key: api-key}}}},
   models: [{{name: {kind}, upstreamModel: bench, price: {{input: "2.5", output: "10"}}}}]{more}}}
 """
+
+
+# Where the scripted provider speaks the dialect, for streams.
+STREAMED = {"Anthropic": "/v1", "Gemini": "/v1beta", "Bedrock": "", "Cohere": "/v2", "Ollama": ""}
+
+
+def streaming_manifest(kind, port):
+    """The scripted provider in this dialect; models are named `KIND-streams/MODEL`."""
+    more = f", {MORE[kind]}" if kind in MORE else ""
+    return f"""---
+apiVersion: headgate.dev/v1alpha1
+kind: LLMProvider
+metadata: {{name: {kind.lower()}-streams}}
+spec: {{type: {kind}, baseURL: "http://127.0.0.1:{port}{STREAMED[kind]}", discover: Any,
+  credential: {{secretRef: {{name: credential, key: api-key}}}}{more}}}
+"""

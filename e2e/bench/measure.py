@@ -91,10 +91,10 @@ class StreamClient:
         endpoint.check()
         return json.loads(out), cpu_seconds(endpoint.pid) - before, peak
 
-    def streams(self, endpoint, count, events, every_ms=2):
+    def streams(self, endpoint, count, events, every_ms=2, provider="provider"):
         model = f"events-{events}-every-{every_ms}ms"
         if endpoint.name == "headgate":
-            model = f"provider/{model}"
+            model = f"{provider}/{model}"
         figures, spent, peak = self._run(endpoint, "streams", "--count", count, "--model", model)
         return {
             "cpu_us": spent * 1e6 / max(1, figures["events"]),

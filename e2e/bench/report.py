@@ -45,6 +45,11 @@ def table(r):
     for name, f in r["streams"].items():
         lines += [row(name, f"{f['cpu_us']:.1f}", f"{f['cpu_us'] / floor:.2f}", f"{f['events_per_s']:,.0f}",
                       f"{f['errors']:.0f}, {f['missing']:.0f}")]
+    lines += ["", row("32 streams of each provider to a chat client", "CPU us per event", "of nginx", "errors")]
+    lines += [row(*["---"] * 4)]
+    floor = r["dialect_streams"]["nginx, buffering off"]["cpu_us"]
+    for name, f in r["dialect_streams"].items():
+        lines += [row(name, f"{f['cpu_us']:.1f}", f"{f['cpu_us'] / floor:.2f}", f"{f['errors']:.0f}")]
     lines += ["", row("one at a time", "whole answer p50, p99 us", "first event of a stream p50, p99 us", "later than direct (p50, us)")]
     lines += [row(*["---"] * 4)]
     base_one, base_first = r["one"]["direct"]["p50_us"], r["first"]["direct"]["p50_us"]
